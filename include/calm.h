@@ -1,0 +1,14 @@
+/* calm.h - all of the C Asynchronous Library for ML; see <calm/TOPIC.h> */
+#ifndef CALM_H
+#define CALM_H
+
+#include <calm/error.h>
+#include <calm/time.h>
+#include <calm/task.h>
+#include <calm/run.h>
+#include <calm/gather.h>
+#include <calm/sync.h>
+#include <calm/queue.h>
+#include <calm/pool.h>
+
+#endif

@@ -6,6 +6,8 @@
  */
 #include "base/error.h"
 
+#include "base/fault.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
@@ -34,7 +36,7 @@ static struct calm__context *context(void)
 struct calm__error *calm__error_new(int code, const char *text)
 {
     size_t size = strlen(text) + 1;
-    struct calm__error *error = malloc(sizeof *error + size);
+    struct calm__error *error = calm__alloc(sizeof *error + size);
     if (!error)
         return NULL;
     error->next = NULL;

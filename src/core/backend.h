@@ -47,6 +47,9 @@ struct calm__op {
     int64_t result;
     void (*done)(struct calm__op *op);
 
+    /* The one who waits; core's. */
+    struct calm_task *task;
+
     /* The backend's own, while in flight. */
     struct calm__op *next, *previous;
     void *own[6];

@@ -60,7 +60,7 @@ enum calm__state {
     CALM__FREE,    /* in the slab: a name that is used still is a bug */
 };
 
-/* 192 bytes: an unstarted task has nothing else. */
+/* An unstarted task has nothing else. */
 struct calm_task {
     struct calm__context context; /* first: calm__context is the task */
     void *stack_pointer;          /* NULL before its first step */
@@ -70,8 +70,6 @@ struct calm_task {
     bool cancel_requested; /* calm_cancel() was called */
     bool cancelled;        /* as seen from its innermost scope */
     bool released;         /* no name is held outside */
-    bool revoked;
-    uint8_t pins; /* readers of the record that it must outlive */
     int result;   /* the wait's while parked, the task's when ended */
     int saved_errno;
 
@@ -86,12 +84,15 @@ struct calm_task {
 
     struct calm__group *group;
     struct calm_task *sibling_next, *sibling_previous;
+    struct calm_task *cancel_next; /* among those to be told of a cancel */
     struct calm__awaiter *awaiters;
     void *slot; /* struct calm_result of a gather */
 
     uint64_t id;
     struct calm__details *details; /* name and locals: most have none */
 };
+
+_Static_assert(sizeof(struct calm_task) <= 192, "three cache lines");
 
 struct calm__loop;
 

@@ -1,0 +1,10 @@
+/* base/clock.h - the only place that asks the kernel for the time */
+#ifndef CALM_BASE_CLOCK_H
+#define CALM_BASE_CLOCK_H
+
+#include <stdint.h>
+
+/* Nanoseconds on CLOCK_MONOTONIC. */
+int64_t calm__clock_now(void);
+
+#endif

@@ -1,0 +1,28 @@
+/* core/group.h - a group's record: a scope of its body, and its children */
+#ifndef CALM_CORE_GROUP_H
+#define CALM_CORE_GROUP_H
+
+#include "core/scope.h"
+
+struct calm__group {
+    struct calm__scope scope; /* first; in the task that began the group */
+    struct calm_task *live;   /* children that have not ended */
+    struct calm_task *ended;  /* children whose names are still held */
+    size_t live_count;
+    struct calm__error *errors; /* sentences, the first failure's first */
+    int code;                   /* the first failure, 0 if none */
+    bool aborted;               /* spawns are refused */
+    bool cancelled_outside;     /* by a scope around it */
+    bool strict;                /* a child's own -ECANCELED is a failure */
+    bool ending;                /* the body waits in calm_group_end() */
+};
+_Static_assert(sizeof(struct calm__group) <= sizeof(calm_group), "opaque");
+
+/* Counts a failure with its sentence (owned, may be NULL) and aborts. */
+void calm__group_fail(
+    struct calm__group *group, int code, struct calm__error *error);
+
+/* A child has ended and has left the live ones. */
+void calm__group_child_ended(struct calm__group *group);
+
+#endif

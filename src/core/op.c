@@ -1,0 +1,29 @@
+/* op.c - a task that waits for an operation of the kernel */
+#include "core/loop.h"
+
+#include <errno.h>
+#include <limits.h>
+
+static void op_done(struct calm__op *op)
+{
+    int64_t result = op->result;
+    calm__unpark(op->task, result > INT_MAX ? INT_MAX : (int)result);
+}
+
+/* The kernel may write to the buffer until the operation has completed, so
+ * the wait goes on until then. */
+static void op_cancel(struct calm_task *task, void *object)
+{
+    struct calm__backend *backend = calm__loop_here->backend;
+    backend->methods->cancel(backend, object);
+}
+
+int calm__op_wait(struct calm__op *op, const char *what)
+{
+    struct calm__backend *backend = calm__loop_here->backend;
+    const struct calm__wait wait = {.what = what, .cancel = op_cancel};
+    op->task = calm__self();
+    op->done = op_done;
+    backend->methods->start(backend, op);
+    return calm__park(&wait, op);
+}

@@ -1,0 +1,65 @@
+/* switch_aarch64.S - leaving one stack for another, AAPCS64
+ *
+ * x19-x28, the frame pointer, the link register and the low halves of v8-v15
+ * are the callee's to keep. The place is the stack pointer below them.
+ */
+    .text
+    .globl calm__switch
+    .hidden calm__switch
+    .type calm__switch, %function
+    .p2align 4
+calm__switch:
+    .cfi_startproc
+    sub sp, sp, #160
+    stp x19, x20, [sp, #0]
+    stp x21, x22, [sp, #16]
+    stp x23, x24, [sp, #32]
+    stp x25, x26, [sp, #48]
+    stp x27, x28, [sp, #64]
+    stp x29, x30, [sp, #80]
+    stp d8, d9, [sp, #96]
+    stp d10, d11, [sp, #112]
+    stp d12, d13, [sp, #128]
+    stp d14, d15, [sp, #144]
+    mov x2, sp
+    str x2, [x0]
+    mov sp, x1
+    ldp x19, x20, [sp, #0]
+    ldp x21, x22, [sp, #16]
+    ldp x23, x24, [sp, #32]
+    ldp x25, x26, [sp, #48]
+    ldp x27, x28, [sp, #64]
+    ldp x29, x30, [sp, #80]
+    ldp d8, d9, [sp, #96]
+    ldp d10, d11, [sp, #112]
+    ldp d12, d13, [sp, #128]
+    ldp d14, d15, [sp, #144]
+    add sp, sp, #160
+    br x30
+    .cfi_endproc
+    .size calm__switch, . - calm__switch
+
+/* void *calm__switch_prepare(void *top, void (*entry)(void))
+ * The link register's slot holds the entry, all else is zero. */
+    .globl calm__switch_prepare
+    .hidden calm__switch_prepare
+    .type calm__switch_prepare, %function
+    .p2align 4
+calm__switch_prepare:
+    .cfi_startproc
+    sub x0, x0, #160
+    stp xzr, xzr, [x0, #0]
+    stp xzr, xzr, [x0, #16]
+    stp xzr, xzr, [x0, #32]
+    stp xzr, xzr, [x0, #48]
+    stp xzr, xzr, [x0, #64]
+    stp xzr, x1, [x0, #80]
+    stp xzr, xzr, [x0, #96]
+    stp xzr, xzr, [x0, #112]
+    stp xzr, xzr, [x0, #128]
+    stp xzr, xzr, [x0, #144]
+    ret
+    .cfi_endproc
+    .size calm__switch_prepare, . - calm__switch_prepare
+
+    .section .note.GNU-stack, "", %progbits
