@@ -1,0 +1,67 @@
+/* lifetime.c - what all runs of the process share, from first to last
+ *
+ * The pools and the ticker live as long as any run does. The last run ends
+ * and joins them rather than leaving them to the exit of the process: a
+ * program that forks, unloads or looks for leaks between two runs finds
+ * nothing left of calm, and idle threads cost a few microseconds to join.
+ */
+#include "host/lifetime.h"
+
+#include "core/sched.h"
+#include "host/pool.h"
+#include "host/ticker.h"
+
+#include <errno.h>
+#include <pthread.h>
+
+atomic_bool calm__forked_child;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t fork_watched = PTHREAD_ONCE_INIT;
+static atomic_int runs;
+
+/* In the child of a fork. Without a run the child may begin its own. During
+ * one it is a copy of a loop whose other half, in the kernel and in threads,
+ * stayed behind: its task is a task no more, so that calls that wait fail. */
+static void forked(void)
+{
+    if (atomic_load(&runs) == 0)
+        return;
+    atomic_store(&calm__forked_child, true);
+    calm__context = NULL;
+}
+
+static void watch_forks(void)
+{
+    /* Fails only without memory: then a child that misbehaves is on its own. */
+    pthread_atfork(NULL, NULL, forked);
+}
+
+int calm__lifetime_begin(void)
+{
+    pthread_once(&fork_watched, watch_forks);
+    if (calm__forked())
+        return calm_fail(-ECHILD,
+            "the process was forked while calm was running\nhint: in the "
+            "child call only exec or _exit, or fork before calm_run()");
+    pthread_mutex_lock(&lock);
+    if (atomic_fetch_add(&runs, 1) == 0)
+        calm__ticker_open();
+    pthread_mutex_unlock(&lock);
+    calm__ticker_rise();
+    return 0;
+}
+
+void calm__lifetime_end(void)
+{
+    if (calm__forked())
+        return;
+    calm__ticker_rest();
+    pthread_mutex_lock(&lock);
+    if (atomic_fetch_sub(&runs, 1) == 1) {
+        calm__pool_close(&calm__blocking_pool);
+        calm__pool_close(&calm__cpu_pool);
+        calm__ticker_close();
+    }
+    pthread_mutex_unlock(&lock);
+}
