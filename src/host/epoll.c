@@ -149,6 +149,14 @@ static int control(struct epoll *epoll, int how, int fd, uint32_t mask)
     return epoll_ctl(epoll->fd, how, fd, &event) < 0 ? -errno : 0;
 }
 
+/* For the wake and the timer: what counts is that the wait ends, so their
+ * events name no descriptor. Each write is an edge, nobody has to read. */
+static int watch_own(struct epoll *epoll, int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.fd = -1};
+    return epoll_ctl(epoll->fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
 /* Registers FD for MASK too. The table may be wrong about what the kernel
  * has: a descriptor that was closed behind our back is gone from it, and one
  * that was duplicated is still there. */
@@ -181,7 +189,7 @@ static void dispatch(struct epoll *epoll, const struct epoll_event *event)
 {
     int fd = event->data.fd;
     struct calm__ready_entry *entry = calm__ready_find(&epoll->ready, fd);
-    if (!entry) /* the wake or the timer: being here was all they wanted */
+    if (!entry) /* the wake or the timer */
         return;
     uint32_t unwanted = 0;
     bool wanted = false;
@@ -223,8 +231,7 @@ static int timer_open(struct epoll *epoll)
         timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     if (epoll->timer_fd < 0)
         return -errno;
-    return control(
-        epoll, EPOLL_CTL_ADD, epoll->timer_fd, EPOLLIN | EPOLLET);
+    return watch_own(epoll, epoll->timer_fd);
 }
 
 static int wait_for_time(
@@ -375,8 +382,7 @@ static int epoll_open(
     epoll->fd = epoll_create1(EPOLL_CLOEXEC);
     int rc = epoll->fd < 0 ? -errno : calm__wake_open(&epoll->wake);
     if (rc == 0)
-        rc = control(
-            epoll, EPOLL_CTL_ADD, epoll->wake.fd, EPOLLIN | EPOLLET);
+        rc = watch_own(epoll, epoll->wake.fd);
     if (rc < 0) {
         epoll_close(&epoll->backend);
         return rc;
