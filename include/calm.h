@@ -10,5 +10,6 @@
 #include <calm/sync.h>
 #include <calm/queue.h>
 #include <calm/pool.h>
+#include <calm/retry.h>
 
 #endif
