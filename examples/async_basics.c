@@ -13,9 +13,8 @@ struct dataset {
 
 static int slowly(const char *doing, const char *name, int64_t duration)
 {
-    int rc = calm_sleep(duration);
-    printf("  %s %s: %s\n", doing, name, rc < 0 ? "stopped" : "done");
-    return rc;
+    printf("  %s %s ...\n", doing, name);
+    return calm_sleep(duration);
 }
 
 static int download_model(void *name)
