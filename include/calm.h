@@ -10,5 +10,9 @@
 #include <calm/sync.h>
 #include <calm/queue.h>
 #include <calm/pool.h>
+#include <calm/bytes.h>
+#include <calm/file.h>
+#include <calm/retry.h>
+#include <calm/pipeline.h>
 
 #endif

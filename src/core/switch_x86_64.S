@@ -1,8 +1,10 @@
 /* switch_x86_64.S - leaving one stack for another, System V x86-64
  *
  * The callee-saved registers go onto the stack that is left; rsp is all that
- * is remembered of it. The return is an indirect jump: a ret would never match
- * the processor's stack of return addresses and always be mispredicted.
+ * is remembered of it. It ends in a ret, as tasks mostly go on at the place in
+ * loop.c that they left from: the processor's stack of return addresses stays
+ * in step, for this return and for those of the callers. An indirect jump
+ * instead would put all of them off by one (measured: 16 ns a switch, not 6).
  */
     .text
     .globl calm__switch
@@ -25,8 +27,7 @@ calm__switch:
     popq %r12
     popq %rbx
     popq %rbp
-    popq %rcx
-    jmpq *%rcx
+    ret
     .cfi_endproc
     .size calm__switch, . - calm__switch
 
