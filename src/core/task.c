@@ -182,13 +182,10 @@ static bool has_failed(const struct calm_task *task)
     return task->group->strict && !task->group->aborted;
 }
 
+/* All that its slot holds: the group of the task may have kept several. */
 static struct calm__error *error_copy(const struct calm_task *task)
 {
-    const struct calm__error *error = task->context.error;
-    const char *text = error && error->code == task->result
-        ? error->text
-        : calm_message(task->result);
-    return calm__error_new(task->result, text);
+    return calm__error_copy(task->context.error, task->result);
 }
 
 static void slot_fill(const struct calm_task *task)
@@ -201,7 +198,7 @@ static void slot_fill(const struct calm_task *task)
     const struct calm__error *error = task->context.error;
     const char *text = error && error->code == task->result
         ? error->text
-        : calm_message(task->result);
+        : calm__code_text(task->result);
     size_t len = strnlen(text, sizeof slot->message - 1);
     memcpy(slot->message, text, len);
     slot->message[len] = '\0';
