@@ -163,13 +163,18 @@ calm_task *calm_spawn(calm_group *opaque, calm_fn *fn, void *arg)
 
 /* ---- end ---- */
 
+/* The list has the newest first; they are told in the order they came. */
 static void awaiters_tell(struct calm_task *task)
 {
-    while (task->awaiters) {
-        struct calm__awaiter *awaiter = task->awaiters;
+    struct calm__awaiter *awaiter = task->awaiters;
+    while (awaiter && awaiter->next)
+        awaiter = awaiter->next;
+    while (awaiter) {
+        struct calm__awaiter *later = awaiter->previous;
         calm__awaiter_remove(task, awaiter);
         task->released |= awaiter->takes;
         awaiter->done(awaiter, task);
+        awaiter = later;
     }
 }
 
