@@ -73,6 +73,9 @@ int calm_model_predict(calm_model *model, const float *matrix, size_t rows,
  * more than 0.5 on, the most probable of several, -1 for CALM_MODEL_VALUE. */
 int calm_model_label(const calm_model *model, const float *values);
 
+/* The library behind it, "XGBoost 1.7.4", or why there is none. */
+const char *calm_model_library(void);
+
 #ifdef __cplusplus
 }
 #endif

@@ -7,3 +7,8 @@ int calm__model_xgboost_open(const char *path, calm_model **ret_model)
         "this calm was built without XGBoost\n"
         "hint: install libxgboost-dev and build it again");
 }
+
+const char *calm_model_library(void)
+{
+    return "none: built without XGBoost";
+}

@@ -253,3 +253,12 @@ int calm__model_xgboost_open(const char *path, calm_model **ret_model)
     *ret_model = &model->base;
     return 0;
 }
+
+const char *calm_model_library(void)
+{
+    static char text[32];
+    int major, minor, patch;
+    XGBoostVersion(&major, &minor, &patch);
+    snprintf(text, sizeof text, "XGBoost %d.%d.%d", major, minor, patch);
+    return text;
+}
