@@ -115,6 +115,9 @@ size_t calm__csv_utf8_replace(const char *text, size_t len, char *to);
 
 /* ---- the splitter -------------------------------------------------------- */
 
+/* Where the block begins that is being split. */
+const char *calm__csv_block_begin(const calm_csv_splitter *splitter);
+
 /* Lays a cause down that lives until the next block. Returns it; a general
  * text when there is no memory. */
 const char *calm__csv_keep_cause(calm_csv_splitter *splitter,
