@@ -12,7 +12,10 @@
 #include <calm/pool.h>
 #include <calm/bytes.h>
 #include <calm/file.h>
+#include <calm/csv.h>
+#include <calm/number.h>
 #include <calm/retry.h>
+#include <calm/model.h>
 #include <calm/pipeline.h>
 
 #endif
