@@ -14,7 +14,7 @@
 #include "host/signals.h"
 
 #include "base/fault.h"
-#include "core/stack.h"
+#include "core/loop.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -77,7 +77,7 @@ static void report_overflow(const struct calm_task *task)
 {
     char report[256] = "", digits[24], *digit = digits + sizeof digits - 1;
     *digit = '\0';
-    size_t size = (size_t)(task->stack->end - task->stack->base) / 1024;
+    size_t size = calm__loop_here->config.stack_size / 1024;
     for (; size > 0; size /= 10)
         *--digit = (char)('0' + size % 10);
     report_add(report, sizeof report, "calm: task '");
