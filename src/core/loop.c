@@ -72,12 +72,26 @@ void calm__ready_push(struct calm__loop *loop, struct calm_task *task)
     loop->ready[loop->tail++ & loop->mask] = task;
 }
 
+/* Whether a poll could bring anything: nothing is under way and nobody has
+ * posted. */
+static bool poll_is_idle(const struct calm__loop *loop)
+{
+    return loop->timers.count == 0 && loop->backend->certain == 0 &&
+        loop->backend->possible == 0 &&
+        !atomic_load_explicit(&loop->posts, memory_order_relaxed);
+}
+
 /* The next task to run, or NULL when it is time to poll. */
 static inline struct calm_task *next_task(struct calm__loop *loop)
 {
     loop->credit = CALM__CREDIT;
-    if (loop->head == loop->tail || loop->steps == 0)
+    if (loop->head == loop->tail)
         return NULL;
+    if (loop->steps == 0) {
+        if (!poll_is_idle(loop))
+            return NULL;
+        loop->steps = loop->step_quota = CALM__STEPS;
+    }
     loop->steps--;
     struct calm_task *task = loop->ready[loop->head++ & loop->mask];
     /* With thousands of tasks every record and stack is out of the nearer
