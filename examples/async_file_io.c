@@ -52,11 +52,9 @@ static int save_predictions(const char *path)
         calm_csv_put_int(&csv, 1);
         calm_csv_end_row(&csv);
     }
-    int rc = csv.error;
-    if (rc == 0)
-        rc = calm_file_write_all(path, out.data, out.len, CALM_ATOMIC);
+    int rc = calm_file_write_all(path, out.data, out.len, CALM_ATOMIC);
     calm_bytes_clear(&out);
-    return rc;
+    return csv.error < 0 ? csv.error : rc;
 }
 
 static int read_records(const char *path)
@@ -67,10 +65,9 @@ static int read_records(const char *path)
     if (rc == 0)
         rc = calm_csv_table_parse(text.data, text.len, NULL, &table);
     if (rc == 0)
-        printf("%zu records, the last has sample_id %s, prediction %s\n",
+        printf("%zu records, the first prediction is %s\n",
             calm_csv_table_rows(table),
-            calm_csv_table_get(table, PREDICTIONS - 1, "sample_id"),
-            calm_csv_table_get(table, PREDICTIONS - 1, "prediction"));
+            calm_csv_table_get(table, 0, "prediction"));
     calm_csv_table_free(table);
     calm_bytes_clear(&text);
     return rc;
@@ -92,8 +89,5 @@ static int run(void *arg)
 
 int main(void)
 {
-    int rc = calm_run(run, NULL);
-    if (rc < 0)
-        fprintf(stderr, "async_file_io: %s\n", calm_message(rc));
-    return rc < 0;
+    return calm_run(run, NULL) < 0;
 }

@@ -136,8 +136,8 @@ static void leave_place(struct calm__pool *pool, struct worker *worker)
     pool->threads--;
 }
 
-static struct calm__job *take(struct calm__pool *pool,
-    void (**ret_work)(struct calm__job *job))
+static struct calm__job *take(
+    struct calm__pool *pool, void (**ret_work)(struct calm__job *job))
 {
     struct calm__job *job = pool->first;
     pool->first = job->next;
@@ -197,7 +197,7 @@ static bool look_out(struct calm__pool *pool)
     pthread_mutex_unlock(&pool->lock);
     int64_t end = calm__clock_now() + LOOK_OUT;
     while (!atomic_load_explicit(&pool->called, memory_order_relaxed) &&
-        calm__clock_now() < end)
+           calm__clock_now() < end)
         continue;
     pthread_mutex_lock(&pool->lock);
     pool->rising--;
@@ -243,7 +243,7 @@ static bool rest(struct calm__pool *pool, struct worker *worker)
 /* Under the lock, which is given up meanwhile. */
 static void work_one(struct calm__pool *pool)
 {
-    void (*work)(struct calm__job *job);
+    void (*work)(struct calm__job *);
     struct calm__job *job = take(pool, &work);
     bool new;
     struct worker *next = choose(pool, &new);

@@ -103,8 +103,8 @@ static void die_of(int number, const siginfo_t *info)
 static void fault_handler(int number, siginfo_t *info, void *context)
 {
     struct calm_task *task = calm__loop_here && info->si_code > 0
-        ? calm__task_of_guard(info->si_addr)
-        : NULL;
+                                 ? calm__task_of_guard(info->si_addr)
+                                 : NULL;
     if (task) {
         report_overflow(task);
         die_of(number, info);
@@ -206,8 +206,8 @@ static void (*fault_handler_address(void))(int)
     return address.handler;
 }
 
-void calm__signals_begin(struct calm__signals *signals,
-    struct calm__loop *loop, bool interrupted, bool terminates)
+void calm__signals_begin(struct calm__signals *signals, struct calm__loop *loop,
+    bool interrupted, bool terminates)
 {
     pthread_mutex_lock(&lock);
     if (runs++ == 0) {

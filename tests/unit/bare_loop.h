@@ -22,8 +22,7 @@ static inline void count_done(struct calm__op *op)
 
 static inline void bare_open(const struct calm__backend_methods *methods)
 {
-    loop = calm__loop_open(
-        &(struct calm__loop_config){.stack_size = 64 << 10});
+    loop = calm__loop_open(&(struct calm__loop_config){.stack_size = 64 << 10});
     assert_non_null(loop);
     assert_int_equal(methods->open(loop, &backend), 0);
     loop->backend = backend;

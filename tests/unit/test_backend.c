@@ -44,8 +44,11 @@ static void a_read_gives_the_bytes_at_its_offset(void **state)
 {
     int fd = temporary("one two three");
     char buffer[3];
-    struct counted read = {.op = {.kind = CALM__OP_READ, .fd = fd,
-        .buffer = buffer, .size = 3, .offset = 4}};
+    struct counted read = {.op = {.kind = CALM__OP_READ,
+                               .fd = fd,
+                               .buffer = buffer,
+                               .size = 3,
+                               .offset = 4}};
     start(&read);
     assert_int_equal(backend->certain, 1);
     assert_int_equal(finish(&read), 3);
@@ -56,13 +59,16 @@ static void a_read_gives_the_bytes_at_its_offset(void **state)
 static void a_write_and_a_sync_reach_the_file(void **state)
 {
     int fd = temporary("one two");
-    struct counted write = {.op = {.kind = CALM__OP_WRITE, .fd = fd,
-        .buffer = "TWO", .size = 3, .offset = 4}};
+    struct counted write = {.op = {.kind = CALM__OP_WRITE,
+                                .fd = fd,
+                                .buffer = "TWO",
+                                .size = 3,
+                                .offset = 4}};
     start(&write);
     assert_int_equal(finish(&write), 3);
     for (int data_only = 0; data_only < 2; data_only++) {
-        struct counted sync = {.op = {.kind = CALM__OP_FSYNC, .fd = fd,
-            .offset = data_only}};
+        struct counted sync = {
+            .op = {.kind = CALM__OP_FSYNC, .fd = fd, .offset = data_only}};
         start(&sync);
         assert_int_equal(finish(&sync), 0);
     }
@@ -77,8 +83,11 @@ static void an_offset_below_zero_is_the_current_position(void **state)
     int fd = temporary("one two");
     assert_int_equal(lseek(fd, 4, SEEK_SET), 4);
     char buffer[3];
-    struct counted read = {.op = {.kind = CALM__OP_READ, .fd = fd,
-        .buffer = buffer, .size = 3, .offset = -1}};
+    struct counted read = {.op = {.kind = CALM__OP_READ,
+                               .fd = fd,
+                               .buffer = buffer,
+                               .size = 3,
+                               .offset = -1}};
     start(&read);
     assert_int_equal(finish(&read), 3);
     assert_memory_equal(buffer, "two", 3);
@@ -95,8 +104,11 @@ static void a_read_of_more_than_2_gib_is_cut_and_not_refused(void **state)
     if (buffer == MAP_FAILED)
         skip();
     int fd = temporary("x");
-    struct counted read = {.op = {.kind = CALM__OP_READ, .fd = fd,
-        .buffer = buffer, .size = size, .offset = 0}};
+    struct counted read = {.op = {.kind = CALM__OP_READ,
+                               .fd = fd,
+                               .buffer = buffer,
+                               .size = size,
+                               .offset = 0}};
     start(&read);
     assert_int_equal(finish(&read), 1);
     close(fd);
@@ -106,8 +118,8 @@ static void a_read_of_more_than_2_gib_is_cut_and_not_refused(void **state)
 static void a_failing_operation_gives_its_errno(void **state)
 {
     char buffer[1];
-    struct counted read = {.op = {.kind = CALM__OP_READ, .fd = 999,
-        .buffer = buffer, .size = 1}};
+    struct counted read = {
+        .op = {.kind = CALM__OP_READ, .fd = 999, .buffer = buffer, .size = 1}};
     start(&read);
     assert_int_equal(finish(&read), -EBADF);
     struct counted wait = wait_for(CALM__OP_READABLE, 999);
@@ -245,8 +257,8 @@ static void a_cancel_before_the_first_poll_works_too(void **state)
     assert_int_equal(finish(&wait), -ECANCELED);
     char buffer[1];
     int fd = temporary("x");
-    struct counted read = {.op = {.kind = CALM__OP_READ, .fd = fd,
-        .buffer = buffer, .size = 1}};
+    struct counted read = {
+        .op = {.kind = CALM__OP_READ, .fd = fd, .buffer = buffer, .size = 1}};
     start(&read);
     cancel(&read);
     int64_t result = finish(&read);
@@ -413,8 +425,11 @@ static void a_thousand_files_are_read_at_once(void **state)
     static struct counted reads[MANY];
     static char buffers[MANY];
     for (int i = 0; i < MANY; i++) {
-        reads[i] = (struct counted){.op = {.kind = CALM__OP_READ, .fd = fd,
-            .buffer = &buffers[i], .size = 1, .offset = i % 10}};
+        reads[i] = (struct counted){.op = {.kind = CALM__OP_READ,
+                                        .fd = fd,
+                                        .buffer = &buffers[i],
+                                        .size = 1,
+                                        .offset = i % 10}};
         start(&reads[i]);
     }
     for (int i = 0; i < MANY; i++) {

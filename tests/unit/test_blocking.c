@@ -126,8 +126,8 @@ static atomic_int ran, at_once, most_at_once;
 static int tiny(void *arg)
 {
     int now = atomic_fetch_add(&at_once, 1) + 1, most = most_at_once;
-    while (now > most &&
-        !atomic_compare_exchange_weak(&most_at_once, &most, now))
+    while (
+        now > most && !atomic_compare_exchange_weak(&most_at_once, &most, now))
         continue;
     atomic_fetch_add(&ran, 1);
     atomic_fetch_sub(&at_once, 1);
@@ -287,7 +287,8 @@ static int virtual_main(void *arg)
 static void virtual_time_stands_still_while_a_job_runs(void **state)
 {
     assert_int_equal(calm_run_with(virtual_main, NULL,
-        &(calm_run_opts){.virtual_clock = true}), 0);
+                         &(calm_run_opts){.virtual_clock = true}),
+        0);
 }
 
 /* ---- no threads ---- */
@@ -299,14 +300,13 @@ static int threadless_main(void *arg)
     int rc = calm_blocking(give, &number);
     calm__fault_disarm();
     assert_int_equal(rc, -EAGAIN);
-    assert_non_null(strstr(calm_message(rc),
-        "cannot start a thread of the blocking pool"));
+    assert_non_null(
+        strstr(calm_message(rc), "cannot start a thread of the blocking pool"));
     assert_int_equal(calm_blocking(give, &number), 5);
     return 0;
 }
 
-static void without_any_thread_the_call_fails_and_the_next_may_not(
-    void **state)
+static void without_any_thread_the_call_fails_and_the_next_may_not(void **state)
 {
     assert_int_equal(calm_run(threadless_main, NULL), 0);
 }

@@ -93,7 +93,9 @@ static void files_fail_when_no_thread_can_be_had(void **state)
     struct counted reads[2];
     for (int i = 0; i < 2; i++) {
         reads[i] = (struct counted){.op = {.kind = CALM__OP_READ,
-            .fd = pair[0], .buffer = buffer, .size = 1}};
+                                        .fd = pair[0],
+                                        .buffer = buffer,
+                                        .size = 1}};
         start(&reads[i]);
     }
     calm__fault_arm("thread", 1);

@@ -59,8 +59,7 @@ static void without_memory_the_table_stays_as_it_was(void **state)
     calm__fault_arm("memory", 1);
     assert_int_equal(calm__ready_add(&ready, &high), -ENOMEM);
     calm__fault_disarm();
-    assert_ptr_equal(
-        calm__ready_find(&ready, 3)->waiting[CALM__READING], &low);
+    assert_ptr_equal(calm__ready_find(&ready, 3)->waiting[CALM__READING], &low);
     calm__ready_clear(&ready);
 }
 

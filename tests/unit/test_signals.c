@@ -41,8 +41,8 @@ static void a_signal_cancels_main_and_ends_the_process(void **state)
     int numbers[] = {SIGINT, SIGTERM};
     for (int i = 0; i < 2; i++) {
         char output[256];
-        int status = run_in_child(
-            child_interrupted, &numbers[i], output, sizeof output);
+        int status =
+            run_in_child(child_interrupted, &numbers[i], output, sizeof output);
         assert_true(died_of(status, numbers[i]));
         assert_string_equal(output, cleaned);
     }
@@ -247,8 +247,7 @@ static int digging_main(void *arg)
 static void child_overflows(void *arg)
 {
     no_core();
-    calm_run_with(
-        digging_main, NULL, &(calm_run_opts){.stack_size = 64 << 10});
+    calm_run_with(digging_main, NULL, &(calm_run_opts){.stack_size = 64 << 10});
 }
 
 static void an_overflow_names_the_task_and_ends_the_process(void **state)
@@ -256,14 +255,14 @@ static void an_overflow_names_the_task_and_ends_the_process(void **state)
     char output[512];
     int status = run_in_child(child_overflows, NULL, output, sizeof output);
     assert_true(died_of(status, SIGSEGV) || died_of(status, SIGBUS));
-    assert_non_null(strstr(
-        output, "calm: task 'digger': stack overflow (64 KiB)\nhint: "));
+    assert_non_null(
+        strstr(output, "calm: task 'digger': stack overflow (64 KiB)\nhint: "));
 }
 
 static int faulting(void *arg)
 {
-    char *nowhere = mmap(NULL, 4096, PROT_NONE,
-        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *nowhere =
+        mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return *(volatile char *)nowhere;
 }
 
