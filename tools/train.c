@@ -108,8 +108,6 @@ static int learn(struct training *training)
             training->feature_count, NAN, &data) &&
         !XGDMatrixSetFloatInfo(
             data, "label", training->labels, training->rows) &&
-        !XGDMatrixSetStrFeatureInfo(data, "feature_name", training->names,
-            training->feature_count) &&
         !XGBoosterCreate(&data, 1, &booster) &&
         !XGBoosterSetParam(booster, "objective", "binary:logistic") &&
         !XGBoosterSetParam(booster, "max_depth", "4") &&
@@ -117,6 +115,9 @@ static int learn(struct training *training)
         !XGBoosterSetParam(booster, "seed", "1");
     for (int round = 0; good && round < ROUNDS; round++)
         good = !XGBoosterUpdateOneIter(booster, round, data);
+    good = good &&
+        !XGBoosterSetStrFeatureInfo(booster, "feature_name", training->names,
+            training->feature_count);
     good = good && !XGBoosterSaveModel(booster, training->model);
     int rc = good ? 0 : calm_fail(CALM_EMODEL, "%s", XGBGetLastError());
     if (booster)

@@ -17,7 +17,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { CHUNK = 1 << 20, PAGE = 4096 };
+enum { CHUNK = 1 << 20, ROOM_LEAST = 64 * 1024, PAGE = 4096 };
 
 /* ---- chunks ---- */
 
@@ -84,21 +84,24 @@ static int chunk_next(struct calm__dataset *dataset)
     return 0;
 }
 
+/* Reads more behind what is there: blocks in use lie before it. What a pipe
+ * has is taken as it comes, so that rows go on at once. */
 static int chunk_fill(struct calm__dataset *dataset)
 {
-    int rc = chunk_next(dataset);
-    if (rc < 0)
-        return rc;
     struct calm__chunk *chunk = dataset->chunk;
-    ssize_t got = 1;
-    while (got > 0 && chunk->len < chunk->capacity) {
-        got = calm_input_read(dataset->input, chunk->data + chunk->len,
-            chunk->capacity - chunk->len);
-        if (got > 0)
-            chunk->len += (size_t)got;
+    if (!chunk || chunk->capacity - chunk->len < ROOM_LEAST) {
+        int rc = chunk_next(dataset);
+        if (rc < 0)
+            return rc;
+        chunk = dataset->chunk;
     }
+    ssize_t got = calm_input_read(dataset->input, chunk->data + chunk->len,
+        chunk->capacity - chunk->len);
+    if (got < 0)
+        return (int)got;
+    chunk->len += (size_t)got;
     dataset->at_end = got == 0;
-    return got < 0 ? (int)got : 0;
+    return 0;
 }
 
 /* ---- blocks ---- */
