@@ -23,7 +23,11 @@
 
 /* Far beyond real models, and small enough that sums cannot overflow and a
  * row of either fits into memory. */
-enum { FEATURES_MOST = 1000000, CLASSES_MOST = 100000 };
+enum {
+    FEATURES_MOST = 1000000,
+    CLASSES_MOST = 100000,
+    CATEGORIES_MOST = 1 << 24, /* a float must hold the code */
+};
 
 enum { NO_NODE = -1, VISITED = -2 };
 
@@ -182,7 +186,28 @@ static bool tree_walk(struct check *check)
     return true;
 }
 
-static bool categories_check(struct check *check)
+/* The nodes that split by category have a set of categories each, in the
+ * order of the nodes: XGBoost gives an empty set to one that is out of order,
+ * and ends the process when it is asked for. */
+static bool category_nodes_check(struct check *check)
+{
+    size_t sets = 0;
+    for (size_t i = 0; i < check->split_types.count; i++) {
+        int32_t type = check->split_types.values[i];
+        if (type != 0 && type != 1)
+            return calm__scan_fail(&check->scan, "a split of an unknown kind");
+        if (type == 0)
+            continue;
+        if (sets == check->cat_nodes.count ||
+            check->cat_nodes.values[sets] != (int32_t)i)
+            return calm__scan_fail(&check->scan, "a split lacks categories");
+        sets++;
+    }
+    return sets == check->cat_nodes.count ||
+        calm__scan_fail(&check->scan, "categories without a split");
+}
+
+static bool category_sets_check(struct check *check)
 {
     size_t sets = check->cat_nodes.count;
     int32_t all = (int32_t)check->categories.count;
@@ -196,7 +221,7 @@ static bool categories_check(struct check *check)
     }
     for (int32_t i = 0; i < all; i++)
         if (check->categories.values[i] < 0 ||
-            check->categories.values[i] >= 1 << 24)
+            check->categories.values[i] >= CATEGORIES_MOST)
             return calm__scan_fail(&check->scan, "there is no such category");
     return true;
 }
@@ -217,7 +242,8 @@ static bool tree_check(struct check *check)
         if (check->parents.values[i] < 0 ||
             (size_t)check->parents.values[i] >= count)
             return calm__scan_fail(scan, "a tree's node has no such parent");
-    return categories_check(check) && tree_walk(check);
+    return category_nodes_check(check) && category_sets_check(check) &&
+        tree_walk(check);
 }
 
 static bool tree_read(struct check *check, void *into)

@@ -55,29 +55,27 @@ struct answer {
 
 /* ---- errors ---- */
 
-/* Copies one line of what the library says: without the time and the place in
- * its source in front ("[12:00:00] ../src/x.cc:12: "), and without the stack
- * trace behind. */
+/* Copies the first line of what the library says, without the time and the
+ * place in its source ("[12:00:00] ../src/x.cc:12: "). Behind it come pieces
+ * of the file, which may hold anything, and a stack trace. */
 static void library_text(char *text, size_t size)
 {
     const char *from = XGBGetLastError();
-    const char *end = strstr(from, "Stack trace");
-    if (!end)
-        end = from + strlen(from);
     if (*from == '[') {
         const char *place = strstr(from, "] ");
         const char *message = place ? strstr(place + 2, ": ") : NULL;
-        if (message && message < end)
+        if (message)
             from = message + 2;
     }
-    size_t len = 0;
-    for (; from < end && len + 1 < size; from++) {
-        char c = *from > ' ' && *from < 127 ? *from : ' ';
-        if (c != ' ' || (len > 0 && text[len - 1] != ' '))
-            text[len++] = c;
-    }
-    while (len > 0 && text[len - 1] == ' ')
+    while (*from == ' ' || *from == '\n')
+        from++;
+    size_t len = strcspn(from, "\n");
+    while (len > 0 && (from[len - 1] == ' ' || from[len - 1] == ':'))
         len--;
+    if (len >= size)
+        len = size - 1;
+    for (size_t i = 0; i < len; i++)
+        text[i] = (unsigned char)from[i] < ' ' ? ' ' : from[i];
     text[len] = '\0';
 }
 
