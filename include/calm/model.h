@@ -102,6 +102,9 @@ int calm_model_predict(calm_model *model, const float *matrix, size_t rows,
  * CALM_MODEL_VALUE. */
 int calm_model_label(const calm_model *model, const float *values);
 
+/* The library behind it, "XGBoost 1.7.4", or why there is none. */
+const char *calm_model_library(void);
+
 #ifdef __cplusplus
 }
 #endif

@@ -29,6 +29,7 @@ static void forked(void)
         return;
     atomic_store(&calm__forked_child, true);
     calm__context = NULL;
+    calm__loop_here = NULL;
 }
 
 static void watch_forks(void)

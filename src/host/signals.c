@@ -14,7 +14,7 @@
 #include "host/signals.h"
 
 #include "base/fault.h"
-#include "core/stack.h"
+#include "core/loop.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -77,7 +77,7 @@ static void report_overflow(const struct calm_task *task)
 {
     char report[256] = "", digits[24], *digit = digits + sizeof digits - 1;
     *digit = '\0';
-    size_t size = (size_t)(task->stack->end - task->stack->base) / 1024;
+    size_t size = calm__loop_here->config.stack_size / 1024;
     for (; size > 0; size /= 10)
         *--digit = (char)('0' + size % 10);
     report_add(report, sizeof report, "calm: task '");
@@ -103,8 +103,8 @@ static void die_of(int number, const siginfo_t *info)
 static void fault_handler(int number, siginfo_t *info, void *context)
 {
     struct calm_task *task = calm__loop_here && info->si_code > 0
-        ? calm__task_of_guard(info->si_addr)
-        : NULL;
+                                 ? calm__task_of_guard(info->si_addr)
+                                 : NULL;
     if (task) {
         report_overflow(task);
         die_of(number, info);
@@ -206,8 +206,8 @@ static void (*fault_handler_address(void))(int)
     return address.handler;
 }
 
-void calm__signals_begin(struct calm__signals *signals,
-    struct calm__loop *loop, bool interrupted, bool terminates)
+void calm__signals_begin(struct calm__signals *signals, struct calm__loop *loop,
+    bool interrupted, bool terminates)
 {
     pthread_mutex_lock(&lock);
     if (runs++ == 0) {

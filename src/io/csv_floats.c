@@ -28,7 +28,8 @@ static struct missing prepare(const calm_csv_floats *floats)
         missing.texts = usual_missing;
     double value;
     for (const char *const *text = missing.texts; *text; text++)
-        missing.numbers |= calm__double_parse(*text, strlen(*text), &value);
+        missing.numbers |=
+            calm__double_parse(*text, strlen(*text), *text, &value);
     return missing;
 }
 
@@ -49,15 +50,16 @@ static bool is_missing(
     return false;
 }
 
-/* One field to a float; false if it is neither a number nor missing. */
-static inline bool convert(
-    const struct missing *missing, const calm_csv_field *field, float *to)
+/* One field to a float; false if it is neither a number nor missing. The bytes
+ * from START on may be read. */
+static inline bool convert(const struct missing *missing,
+    const calm_csv_field *field, const char *start, float *to)
 {
     double value;
     if (missing->numbers && is_missing(missing, field->text, field->len))
         value = NAN;
     else if (field->len > 0 &&
-             calm__double_parse(field->text, field->len, &value))
+             calm__double_parse(field->text, field->len, start, &value))
         ;
     else if (is_missing(missing, field->text, field->len))
         value = NAN;
@@ -104,6 +106,7 @@ static void convert_record(calm_csv_splitter *splitter,
     const calm_csv_floats *floats, const struct missing *missing,
     const calm_csv_record *record, float *values, calm_csv_row *row)
 {
+    const char *begin = calm__csv_block_begin(splitter);
     size_t i = 0;
     if (record->status == 0) {
         for (; i < floats->count; i++) {
@@ -113,7 +116,10 @@ static void convert_record(calm_csv_splitter *splitter,
                 break;
             }
             const calm_csv_field *field = &record->fields[column];
-            if (!convert(missing, field, &values[i])) {
+            bool in_block =
+                (uintptr_t)field->text - (uintptr_t)record->text <= record->len;
+            if (!convert(missing, field, in_block ? begin : field->text,
+                    &values[i])) {
                 refuse(splitter, row, column, field);
                 break;
             }

@@ -4,12 +4,13 @@
  * separator and newline stands that is not in quotes. The other goes along
  * the index and fills in fields, without looking at the text but for the byte
  * at each place. All that is rare (quotes to take out, text that is not ASCII,
- * newlines in fields) is found by the first step for a whole window at once,
- * as flags; a record is given a second look only for the flags of the windows
- * that it touches.
+ * newlines in fields) is found by the first step, 64 bytes at once, and noted
+ * as flags; a record is given a second look only for the flags of the 64 byte
+ * lanes that it touches.
  */
 #include "io/csv.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -27,13 +28,14 @@ struct cause {
 struct calm_csv_splitter {
     calm_csv_opts opts;
     size_t expected;        /* fields in a record; 0 before the first */
+    const char *begin;      /* of the block */
     const char *text;       /* the begin of the next record */
     const char *record_end; /* of the record before, with its CR */
     const char *end;        /* of the block */
     const char *scanned;    /* what begins here is not in the index yet */
     const char *window;     /* the index counts from here */
     struct calm__csv_quoting quoting;
-    unsigned window_flags;
+    unsigned window_flags; /* of all lanes together */
     uint64_t line;
     uint64_t row;
     calm_csv_field *fields;
@@ -42,6 +44,7 @@ struct calm_csv_splitter {
     struct cause *causes;
     size_t next;
     size_t indexed;
+    uint8_t lane_flags[CALM__CSV_WINDOW];
     /* Places are written eight at a time: the room is for one lane more. */
     uint32_t index[WINDOW_BYTES + CALM__CSV_LANE];
 };
@@ -86,13 +89,19 @@ void calm_csv_splitter_free(calm_csv_splitter *splitter)
 void calm_csv_split(calm_csv_splitter *splitter, const calm_csv_block *block)
 {
     drop_causes(splitter);
-    splitter->text = splitter->scanned = splitter->window = block->data;
+    splitter->begin = splitter->text = block->data;
+    splitter->scanned = splitter->window = block->data;
     splitter->end = block->data + block->len;
     splitter->quoting = calm__csv_begin;
     splitter->window_flags = 0;
     splitter->next = splitter->indexed = 0;
     splitter->line = block->line;
     splitter->row = block->row;
+}
+
+const char *calm__csv_block_begin(const calm_csv_splitter *splitter)
+{
+    return splitter->begin;
 }
 
 /* ---- causes -------------------------------------------------------------- */
@@ -189,27 +198,46 @@ static bool index_window(calm_csv_splitter *splitter)
         calm__csv_scan(splitter->scanned, len, splitter->opts.separator, masks);
     struct calm__csv_quoting quoting = splitter->quoting;
     uint32_t *to = splitter->index;
-    uint64_t high = 0;
-    unsigned flags = 0;
+    unsigned all = 0;
     for (size_t i = 0; i < lanes; i++) {
         size_t base = i * CALM__CSV_LANE, rest = len - base;
         unsigned count = rest < CALM__CSV_LANE ? rest : CALM__CSV_LANE;
+        unsigned flags = masks[i].high ? CALM__CSV_HIGH : 0;
         uint64_t inside = calm__csv_inside(&quoting, &masks[i], count, &flags);
         uint64_t ends = masks[i].separator | masks[i].newline;
         to = append_places(to, ends & ~inside, (uint32_t)base);
-        high |= masks[i].high;
+        splitter->lane_flags[i] = (uint8_t)flags;
+        all |= flags;
     }
     splitter->window = splitter->scanned;
     splitter->scanned += len;
     splitter->quoting = quoting;
     splitter->next = 0;
     splitter->indexed = (size_t)(to - splitter->index);
-    if (high)
-        flags |= CALM__CSV_HIGH;
-    if (splitter->scanned == splitter->end && quoting.quoted)
-        flags |= CALM__CSV_QUOTES | CALM__CSV_IRREGULAR | CALM__CSV_LINES;
-    splitter->window_flags = flags;
+    if (splitter->scanned == splitter->end && quoting.quoted) {
+        all |= CALM__CSV_IRREGULAR;
+        splitter->lane_flags[lanes - 1] |= CALM__CSV_IRREGULAR;
+    }
+    splitter->window_flags = all;
     return true;
+}
+
+/* The flags of what lies between two places, as far as it is in the window. */
+static unsigned flags_between(
+    const calm_csv_splitter *splitter, const char *from, const char *to)
+{
+    if (splitter->window_flags == 0 || splitter->scanned == splitter->window)
+        return 0;
+    if (from < splitter->window)
+        from = splitter->window;
+    if (to >= splitter->scanned)
+        to = splitter->scanned - 1;
+    size_t first = (size_t)(from - splitter->window) / CALM__CSV_LANE;
+    size_t last = (size_t)(to - splitter->window) / CALM__CSV_LANE;
+    unsigned flags = 0;
+    for (size_t lane = first; lane <= last; lane++)
+        flags |= splitter->lane_flags[lane];
+    return flags;
 }
 
 /* ---- step two: fields ---------------------------------------------------- */
@@ -233,6 +261,20 @@ static bool grow_fields(calm_csv_splitter *splitter)
     return true;
 }
 
+/* The next place where a field ends, when the index is used up: in the windows
+ * that follow, or at the end of the block. Adds the flags of what is left
+ * behind of the record that begins at TEXT. */
+static const char *next_end(
+    calm_csv_splitter *splitter, const char *text, unsigned *flags)
+{
+    do {
+        *flags |= flags_between(splitter, text, splitter->scanned);
+        if (!index_window(splitter))
+            return splitter->end;
+    } while (splitter->indexed == 0);
+    return splitter->window + splitter->index[splitter->next++];
+}
+
 /* Collects the raw fields of a record, and its flags. The text moves on to the
  * next record. Returns the number of fields or -ENOMEM. */
 static ptrdiff_t collect(calm_csv_splitter *splitter, unsigned *ret_flags)
@@ -240,19 +282,12 @@ static ptrdiff_t collect(calm_csv_splitter *splitter, unsigned *ret_flags)
     const char *start = splitter->text, *block_end = splitter->end, *end;
     calm_csv_field *field = splitter->fields;
     calm_csv_field *limit = field + splitter->capacity;
-    size_t next = splitter->next, indexed = splitter->indexed;
-    unsigned flags = next < indexed ? splitter->window_flags : 0;
+    unsigned flags = 0;
     do {
-        while (__builtin_expect(next == indexed, 0)) {
-            bool more = index_window(splitter);
-            flags |= splitter->window_flags;
-            next = splitter->next;
-            indexed = splitter->indexed;
-            if (!more)
-                break;
-        }
-        end = next < indexed ? splitter->window + splitter->index[next++]
-                             : block_end;
+        if (__builtin_expect(splitter->next < splitter->indexed, 1))
+            end = splitter->window + splitter->index[splitter->next++];
+        else
+            end = next_end(splitter, splitter->text, &flags);
         if (__builtin_expect(field == limit, 0)) {
             size_t count = splitter->capacity;
             if (count == splitter->opts.columns_max) {
@@ -269,10 +304,9 @@ static ptrdiff_t collect(calm_csv_splitter *splitter, unsigned *ret_flags)
         *field++ = (calm_csv_field){start, (uint32_t)(end - start), false};
         start = end + 1;
     } while (end < block_end && *end != '\n');
-    splitter->next = next;
+    *ret_flags = flags | flags_between(splitter, splitter->text, end);
     splitter->record_end = end;
     splitter->text = end < block_end ? start : block_end;
-    *ret_flags = flags;
     return field - splitter->fields;
 }
 
@@ -316,7 +350,11 @@ static int reserve_scratch(
     calm_csv_splitter *splitter, const calm_csv_record *record)
 {
     size_t times = splitter->opts.invalid_utf8 == CALM_CSV_UTF8_REPLACE ? 4 : 1;
-    return calm_bytes_reserve(&splitter->scratch, times * record->len);
+    size_t needed = times * record->len;
+    if (splitter->scratch.capacity > needed)
+        return 0;
+    assert(splitter->scratch.len == 0);
+    return calm_bytes_reserve(&splitter->scratch, needed);
 }
 
 /* Takes the quotes off, in a window where they are not all regular and single.
@@ -348,23 +386,37 @@ static int unquote_carefully(
     return rc;
 }
 
+/* Takes the quotes off where all is regular: a field that begins with one ends
+ * with one, and has no other. Which fields do is as good as random, so there is
+ * no branch. The last one may be empty at the very end, where nothing can be
+ * read. */
+static void unquote_regular(calm_csv_field *fields, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        calm_csv_field *field = &fields[i];
+        if (i == count - 1 && field->len == 0)
+            break;
+        unsigned quoted = (field->len > 0) & (field->text[0] == '"');
+        field->text += quoted;
+        field->len -= 2 * quoted;
+        field->quoted = quoted;
+    }
+}
+
 static int unquote(
     calm_csv_splitter *splitter, calm_csv_record *record, unsigned flags)
 {
-    bool careful = flags & (CALM__CSV_DOUBLED | CALM__CSV_IRREGULAR);
+    if (!(flags & (CALM__CSV_DOUBLED | CALM__CSV_IRREGULAR))) {
+        unquote_regular(splitter->fields, record->count);
+        return 0;
+    }
     for (size_t i = 0; i < record->count; i++) {
         calm_csv_field *field = &splitter->fields[i];
         if (field->len == 0 || field->text[0] != '"')
             continue;
-        if (careful) {
-            int rc = unquote_carefully(splitter, record, field);
-            if (rc != 0)
-                return rc;
-        } else {
-            field->text++;
-            field->len -= 2;
-            field->quoted = true;
-        }
+        int rc = unquote_carefully(splitter, record, field);
+        if (rc != 0)
+            return rc;
     }
     return 0;
 }

@@ -8,3 +8,8 @@ int calm__model_xgboost_load(const char *data, size_t len,
         "this calm was built without XGBoost\n"
         "hint: install libxgboost-dev and build it again");
 }
+
+const char *calm_model_library(void)
+{
+    return "none: built without XGBoost";
+}

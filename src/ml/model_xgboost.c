@@ -344,3 +344,12 @@ int calm__model_xgboost_load(const char *data, size_t len,
         *ret_model = &model->base;
     return rc;
 }
+
+const char *calm_model_library(void)
+{
+    static char text[32];
+    int major, minor, patch;
+    XGBoostVersion(&major, &minor, &patch);
+    snprintf(text, sizeof text, "XGBoost %d.%d.%d", major, minor, patch);
+    return text;
+}
