@@ -39,15 +39,14 @@ CALM_SUSPENDS int calm_input_open(const char *path, calm_input **ret_input)
 
 /* Reads LEN bytes into BUFFER, fewer only before the end of the input. Returns
  * how many, 0 at the end; or an errno of read, CALM_EFORMAT for a compressed
- * file that is damaged, cut short, or has other data behind its end, CALM_ELIMIT
- * for one that needs a window over 128 MiB, with a sentence that names the
- * file. What was read before the damage comes out first.
+ * file that is damaged, cut short, or has other data behind its end,
+ * CALM_ELIMIT for one that needs a window over 128 MiB, with a sentence that
+ * names the file. What was read before the damage comes out first.
  *
  * A cancel returns -ECANCELED, or fewer bytes than LEN when some are there
  * already; none are lost. A failure comes again with each later call. */
-CALM_SUSPENDS ssize_t calm_input_read(
-    calm_input *input, void *buffer, size_t len)
-    __attribute__((warn_unused_result));
+CALM_SUSPENDS ssize_t calm_input_read(calm_input *input, void *buffer,
+    size_t len) __attribute__((warn_unused_result));
 
 /* Closes; NULL is fine. Never fails. Waits for a thread that is still
  * decompressing a piece, some milliseconds, also in a cancelled task. */

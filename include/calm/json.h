@@ -76,7 +76,7 @@ typedef struct calm_jsonl_cutter {
     size_t record_max;
     bool begun;
     int error;
-    size_t scanned, record, rows;
+    size_t start, scanned, record, rows;
     uint64_t lines;
 } calm_jsonl_cutter;
 
@@ -135,8 +135,8 @@ typedef struct calm_jsonl_reader calm_jsonl_reader;
 
 /* Makes a reader for the members of these COUNT names (copied; 0 to have the
  * lines checked and no more), for one thread at a time and any number of
- * blocks. OPTS may be NULL. Returns 0, -ENOMEM, or -EINVAL when a name occurs
- * twice or an option is out of its range. The caller frees it. */
+ * blocks. A name may be asked for more than once. OPTS may be NULL. Returns 0,
+ * -ENOMEM, or -EINVAL for options out of their range. The caller frees it. */
 int calm_jsonl_reader_new(const char *const *names, size_t count,
     const calm_jsonl_opts *opts, calm_jsonl_reader **ret_reader);
 void calm_jsonl_reader_free(calm_jsonl_reader *reader);
@@ -276,8 +276,7 @@ int calm_json_put_key(calm_json_writer *writer, const char *name);
 /* A string, up to its NUL or of LEN bytes, escaped where it must be. What is
  * not UTF-8 becomes U+FFFD. */
 int calm_json_put_text(calm_json_writer *writer, const char *text);
-int calm_json_put_bytes(
-    calm_json_writer *writer, const void *data, size_t len);
+int calm_json_put_bytes(calm_json_writer *writer, const void *data, size_t len);
 
 /* Numbers have the fewest digits that read back the same (calm/number.h); NaN
  * and infinity, for which JSON has no words, are null. */

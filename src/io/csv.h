@@ -113,6 +113,13 @@ size_t calm__csv_utf8_valid(const char *text, size_t len);
  * browsers do. TO has room for three times LEN. Returns the length. */
 size_t calm__csv_utf8_replace(const char *text, size_t len, char *to);
 
+/* How many bytes tell UTF-16 from text with NUL bytes in it. */
+#define CALM__CSV_PROBE 16
+
+/* "UTF-16LE" and the like when the first bytes of an input, that many if there
+ * are, can only be that; NULL for what may be UTF-8. */
+const char *calm__csv_foreign_encoding(const char *data, size_t len);
+
 /* ---- the splitter -------------------------------------------------------- */
 
 /* Where the block begins that is being split. */

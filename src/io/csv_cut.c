@@ -15,9 +15,6 @@
 
 #include <string.h>
 
-/* Bytes that tell UTF-16 from text with NUL bytes in it. */
-#define PROBE 16
-
 /* What the byte before means for the next one, in calm_csv_cutter.state. */
 enum {
     IN_QUOTES = 1,
@@ -86,9 +83,9 @@ static bool has_nul_at(const char *data, size_t len, size_t place)
     return len >= 4;
 }
 
-static const char *foreign_encoding(const char *data, size_t len)
+const char *calm__csv_foreign_encoding(const char *data, size_t len)
 {
-    size_t even = len < PROBE ? len & ~(size_t)1 : PROBE;
+    size_t even = len < CALM__CSV_PROBE ? len & ~(size_t)1 : CALM__CSV_PROBE;
     if (len >= 4 && memcmp(data, "\xff\xfe\0\0", 4) == 0)
         return "UTF-32LE";
     if (len >= 4 && memcmp(data, "\0\0\xfe\xff", 4) == 0)
@@ -108,9 +105,9 @@ static const char *foreign_encoding(const char *data, size_t len)
  * of them to tell. */
 static int begin(calm_csv_cutter *cutter, const char *data, size_t len)
 {
-    if (len < PROBE && !cutter->at_end)
+    if (len < CALM__CSV_PROBE && !cutter->at_end)
         return 0;
-    const char *encoding = foreign_encoding(data, len);
+    const char *encoding = calm__csv_foreign_encoding(data, len);
     if (encoding)
         return cutter->error = calm_fail(CALM_EFORMAT,
                    "the text is %s, not UTF-8\n"

@@ -1,2 +1,0 @@
-#include "ml/format.h"
-const struct calm__format calm__format_jsonl;
