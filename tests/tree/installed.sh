@@ -61,13 +61,13 @@ static() {
         $(PKG_CONFIG_SYSROOT_DIR='' pkg-config --cflags calm |
             sed "s|-I|-I$work/root|") "$libraries/libcalm.a" \
         $(PKG_CONFIG_SYSROOT_DIR='' pkg-config --static --libs calm |
-            sed 's|-lcalm||; s|-L[^ ]*||') -lstdc++ -lm &&
+            sed 's|-lcalm||; s|-L[^ ]*||') &&
         "$work/static"
 }
 exported() {
     nm -D --defined-only "$libraries/libcalm.so.0" |
-        awk '$2 ~ /[A-Z]/ && $3 !~ /^calm_[a-z0-9]/ { print; bad = 1 }
-             END { exit bad }'
+        awk '$3 !~ /^calm_[a-z]/ { print; bad = 1 }
+             END { exit bad || NR == 0 }'
 }
 subproject() {
     mkdir -p "$work/parent/subprojects"
