@@ -25,7 +25,7 @@ includes | awk '
         home["liburing.h"] = home["sys/epoll.h"] = "host"
         home["sys/eventfd.h"] = home["sys/timerfd.h"] = "host"
         home["sys/signalfd.h"] = home["semaphore.h"] = "host"
-        home["pthread.h"] = home["threads.h"] = "host"
+        home["pthread.h"] = "host"
         home["curl/curl.h"] = home["microhttpd.h"] = "io"
         home["simdjson.h"] = home["zlib.h"] = home["zstd.h"] = "io"
         home["netdb.h"] = "io"

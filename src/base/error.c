@@ -67,11 +67,19 @@ void calm__error_set(struct calm__error *error)
     context()->error = error;
 }
 
-void calm__error_append(struct calm__error **chain, struct calm__error *error)
+struct calm__error *calm__error_copy(
+    const struct calm__error *error, int code)
 {
-    while (*chain)
-        chain = &(*chain)->next;
-    *chain = error;
+    if (!error || error->code != code)
+        return calm__error_new(code, calm__code_text(code));
+    struct calm__error *first = NULL, **end = &first;
+    for (; error; error = error->next) {
+        *end = calm__error_new(error->code, error->text);
+        if (!*end)
+            break;
+        end = &(*end)->next;
+    }
+    return first;
 }
 
 int calm__fail_args(int code, const char *format, va_list args)
@@ -113,11 +121,8 @@ int calm_while(int code, const char *format, ...)
     return code;
 }
 
-const char *calm_message(int code)
+const char *calm__code_text(int code)
 {
-    struct calm__error *error = context()->error;
-    if (error && error->code == code)
-        return error->text;
     for (size_t i = 0; i < sizeof own_codes / sizeof *own_codes; i++)
         if (own_codes[i].code == code)
             return own_codes[i].text;
@@ -125,6 +130,12 @@ const char *calm_message(int code)
         return "success";
     const char *text = strerrordesc_np(-code);
     return text ? text : "unknown error";
+}
+
+const char *calm_message(int code)
+{
+    struct calm__error *error = context()->error;
+    return error && error->code == code ? error->text : calm__code_text(code);
 }
 
 const char *calm_code_name(int code)

@@ -37,8 +37,14 @@ struct calm__error *calm__error_take(void);
 /* Puts ERROR into the running context in place of what was there. */
 void calm__error_set(struct calm__error *error);
 
-/* Appends ERROR (may be NULL) behind the last of *CHAIN. */
-void calm__error_append(struct calm__error **chain, struct calm__error *error);
+/* What CODE means in general, whatever a slot holds. */
+const char *calm__code_text(int code);
+
+/* A copy of the chain that explains CODE: of ERROR when it begins with that
+ * code, else of the code's general text. What there is no memory for is left
+ * out at its end. */
+struct calm__error *calm__error_copy(
+    const struct calm__error *error, int code);
 
 void calm__error_free(struct calm__error *error);
 

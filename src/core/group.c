@@ -20,13 +20,24 @@ static void group_abort(struct calm__group *group)
     calm__scope_cancel(&group->scope);
 }
 
+/* Thousands may fail at once: the last is remembered. */
+static void errors_add(struct calm__group *group, struct calm__error *error)
+{
+    if (group->last_error)
+        group->last_error->next = error;
+    else
+        group->errors = error;
+    for (; error; error = error->next)
+        group->last_error = error;
+}
+
 void calm__group_fail(
     struct calm__group *group, int code, struct calm__error *error)
 {
     /* The chain must say which code it explains, also without a sentence. */
     if (!error && !group->errors)
-        error = calm__error_new(code, calm_message(code));
-    calm__error_append(&group->errors, error);
+        error = calm__error_new(code, calm__code_text(code));
+    errors_add(group, error);
     if (group->code == 0)
         group->code = code;
     group_abort(group);

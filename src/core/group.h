@@ -10,6 +10,7 @@ struct calm__group {
     struct calm_task *ended;  /* children whose names are still held */
     size_t live_count;
     struct calm__error *errors; /* sentences, the first failure's first */
+    struct calm__error *last_error;
     int code;                   /* the first failure, 0 if none */
     bool aborted;               /* spawns are refused */
     bool cancelled_outside;     /* by a scope around it */

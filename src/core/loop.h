@@ -42,6 +42,8 @@ struct calm__loop {
 
     struct calm_task *free_tasks;
     struct calm__task_slab *task_slabs;
+    struct calm_task *told; /* of a cancel that is being spread */
+    bool telling;
     size_t live_count; /* tasks that have not ended */
     uint64_t next_id;
     uint64_t steps_done;

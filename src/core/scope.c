@@ -78,28 +78,27 @@ static void task_told(struct calm_task *task)
         wait->revoke(task, task->wait_object);
 }
 
-/* The tasks still to be told, linked through CANCEL_NEXT. */
-struct told {
-    struct calm_task *first;
-};
+/* To the tasks still to be told, linked through CANCEL_NEXT. */
+static void told_add(struct calm__loop *loop, struct calm_task *task)
+{
+    task->cancel_requested = true;
+    task->cancel_next = loop->told;
+    loop->told = task;
+}
 
-static void group_tell(struct calm__group *group, struct told *told)
+static void group_tell(struct calm__loop *loop, struct calm__group *group)
 {
     group->aborted = true;
     for (struct calm_task *child = group->live; child;
-        child = child->sibling_next) {
-        if (child->cancel_requested)
-            continue;
-        child->cancel_requested = true;
-        child->cancel_next = told->first;
-        told->first = child;
-    }
+        child = child->sibling_next)
+        if (!child->cancel_requested)
+            told_add(loop, child);
 }
 
 /* UPTO in TASK was cancelled, or the task itself when it is NULL: the groups
  * inside, but not those inside of a shield, are to be told. */
-static void groups_tell(struct calm_task *task, struct calm__scope *upto,
-    struct told *told)
+static void groups_tell(struct calm__loop *loop, struct calm_task *task,
+    struct calm__scope *upto)
 {
     struct calm__scope *from = task->scope;
     for (struct calm__scope *s = task->scope; s && s != upto; s = s->outer)
@@ -110,21 +109,27 @@ static void groups_tell(struct calm_task *task, struct calm__scope *upto,
             struct calm__group *group = (void *)s;
             bool over = group->ending && group->live_count == 0;
             group->cancelled_outside |= s != upto && !over;
-            group_tell(group, told);
+            group_tell(loop, group);
         }
         if (s == upto)
             break;
     }
 }
 
-static void tell_all(struct told *told)
+/* A task that awaits another passes its cancel on to that from in here: the
+ * other only joins the list, as a chain of awaits may be of any length. */
+static void tell_all(struct calm__loop *loop)
 {
-    while (told->first) {
-        struct calm_task *task = told->first;
-        told->first = task->cancel_next;
-        groups_tell(task, NULL, told);
+    if (loop->telling)
+        return;
+    loop->telling = true;
+    while (loop->told) {
+        struct calm_task *task = loop->told;
+        loop->told = task->cancel_next;
+        groups_tell(loop, task, NULL);
         task_told(task);
     }
+    loop->telling = false;
 }
 
 void calm__scope_cancel(struct calm__scope *scope)
@@ -132,9 +137,9 @@ void calm__scope_cancel(struct calm__scope *scope)
     if (scope->cancelled)
         return;
     scope->cancelled = true;
-    struct told told = {NULL};
-    groups_tell(scope->task, scope, &told);
-    tell_all(&told);
+    struct calm__loop *loop = calm__loop_here;
+    groups_tell(loop, scope->task, scope);
+    tell_all(loop);
     task_told(scope->task);
 }
 
@@ -142,9 +147,8 @@ void calm_cancel(calm_task *task)
 {
     if (!task || task->state >= CALM__ENDED || task->cancel_requested)
         return;
-    task->cancel_requested = true;
-    task->cancel_next = NULL;
-    tell_all(&(struct told){task});
+    told_add(calm__loop_here, task);
+    tell_all(calm__loop_here);
 }
 
 bool calm_cancelled(void)

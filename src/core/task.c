@@ -163,13 +163,18 @@ calm_task *calm_spawn(calm_group *opaque, calm_fn *fn, void *arg)
 
 /* ---- end ---- */
 
+/* The list has the newest first; they are told in the order they came. */
 static void awaiters_tell(struct calm_task *task)
 {
-    while (task->awaiters) {
-        struct calm__awaiter *awaiter = task->awaiters;
+    struct calm__awaiter *awaiter = task->awaiters;
+    while (awaiter && awaiter->next)
+        awaiter = awaiter->next;
+    while (awaiter) {
+        struct calm__awaiter *later = awaiter->previous;
         calm__awaiter_remove(task, awaiter);
         task->released |= awaiter->takes;
         awaiter->done(awaiter, task);
+        awaiter = later;
     }
 }
 
@@ -182,13 +187,10 @@ static bool has_failed(const struct calm_task *task)
     return task->group->strict && !task->group->aborted;
 }
 
+/* All that its slot holds: the group of the task may have kept several. */
 static struct calm__error *error_copy(const struct calm_task *task)
 {
-    const struct calm__error *error = task->context.error;
-    const char *text = error && error->code == task->result
-        ? error->text
-        : calm_message(task->result);
-    return calm__error_new(task->result, text);
+    return calm__error_copy(task->context.error, task->result);
 }
 
 static void slot_fill(const struct calm_task *task)
@@ -201,7 +203,7 @@ static void slot_fill(const struct calm_task *task)
     const struct calm__error *error = task->context.error;
     const char *text = error && error->code == task->result
         ? error->text
-        : calm_message(task->result);
+        : calm__code_text(task->result);
     size_t len = strnlen(text, sizeof slot->message - 1);
     memcpy(slot->message, text, len);
     slot->message[len] = '\0';

@@ -10,6 +10,7 @@
  */
 #include "io/csv.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -349,7 +350,11 @@ static int reserve_scratch(
     calm_csv_splitter *splitter, const calm_csv_record *record)
 {
     size_t times = splitter->opts.invalid_utf8 == CALM_CSV_UTF8_REPLACE ? 4 : 1;
-    return calm_bytes_reserve(&splitter->scratch, times * record->len);
+    size_t needed = times * record->len;
+    if (splitter->scratch.capacity > needed)
+        return 0;
+    assert(splitter->scratch.len == 0);
+    return calm_bytes_reserve(&splitter->scratch, needed);
 }
 
 /* Takes the quotes off, in a window where they are not all regular and single.

@@ -1,5 +1,5 @@
 #!/bin/sh
-# count_lines.sh - an example's lines of code, held against a limit
+# check_lines.sh - an example's lines of code, held against a limit
 #
 # An example must read as its Python form does: at most 1.3 times its lines,
 # from which the limits below come. Counted are the lines that hold code:
