@@ -91,7 +91,7 @@ json_lines_are_read_and_written() {
     awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) name[i] = $i; next } {
         printf "{"
         for (i = 1; i <= NF; i++)
-            printf "%s\"%s\":%s", i > 1 ? "," : "", name[i], $i
+            printf("%s\"%s\":%s", (i > 1 ? "," : ""), name[i], $i)
         print "}" }' held.csv >held.jsonl
     exits 0 predict held.jsonl -o j.csv && cmp j.csv a.csv &&
         exits 0 predict held.jsonl -o j.jsonl &&
