@@ -204,7 +204,7 @@ static bool category_nodes_check(struct check *check)
         sets++;
     }
     return sets == check->cat_nodes.count ||
-        calm__scan_fail(&check->scan, "categories without a split");
+           calm__scan_fail(&check->scan, "categories without a split");
 }
 
 static bool category_sets_check(struct check *check)
@@ -243,7 +243,7 @@ static bool tree_check(struct check *check)
             (size_t)check->parents.values[i] >= count)
             return calm__scan_fail(scan, "a tree's node has no such parent");
     return category_nodes_check(check) && category_sets_check(check) &&
-        tree_walk(check);
+           tree_walk(check);
 }
 
 static bool tree_read(struct check *check, void *into)

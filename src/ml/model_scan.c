@@ -122,7 +122,8 @@ static bool length_read(struct calm__scan *scan, int64_t *ret_length)
     scan->at += 8;
     /* Each of the things that are counted takes a byte at least. */
     if (*ret_length < 0 || (uint64_t)*ret_length > left(scan))
-        return calm__scan_fail(scan, "the file is cut off, or a length in it wrong");
+        return calm__scan_fail(
+            scan, "the file is cut off, or a length in it wrong");
     return true;
 }
 

@@ -83,8 +83,8 @@ static int library_fails(const char *what)
 {
     char text[240];
     library_text(text, sizeof text);
-    return calm_fail(CALM_EMODEL, "%s: %s", what,
-        *text ? text : "XGBoost does not say why");
+    return calm_fail(
+        CALM_EMODEL, "%s: %s", what, *text ? text : "XGBoost does not say why");
 }
 
 static void be_silent(const char *text)
@@ -95,8 +95,8 @@ static void be_silent(const char *text)
 
 /* Some 0.3 us of some 70 that a call of 32 rows takes; the rest of what calm
  * adds is the copy of the values. */
-static void array_describe(char *array, size_t size, const float *matrix,
-    size_t rows, size_t columns)
+static void array_describe(
+    char *array, size_t size, const float *matrix, size_t rows, size_t columns)
 {
     snprintf(array, size,
         "{\"data\":[%llu,true],\"shape\":[%zu,%zu],\"typestr\":\"<f4\","
@@ -163,8 +163,8 @@ static int model_predict(
 {
     struct model *model = (struct model *)base;
     return model->way == IN_PLACE
-        ? predict_in_place(model, matrix, rows, ret_values)
-        : predict_by_matrix(model, matrix, rows, ret_values);
+               ? predict_in_place(model, matrix, rows, ret_values)
+               : predict_by_matrix(model, matrix, rows, ret_values);
 }
 
 static void model_close(calm_model *base)
@@ -257,8 +257,8 @@ static int rounds_choose(struct model *model, enum calm_model_rounds rounds)
         rounds = attribute(model, "scikit_learn") ? CALM_MODEL_ROUNDS_BEST
                                                   : CALM_MODEL_ROUNDS_ALL;
     const char *best = rounds == CALM_MODEL_ROUNDS_BEST
-        ? attribute(model, "best_iteration")
-        : NULL;
+                           ? attribute(model, "best_iteration")
+                           : NULL;
     int trained = 0;
     if (!best || XGBoosterBoostedRounds(model->booster, &trained))
         return 0;

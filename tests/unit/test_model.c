@@ -20,10 +20,8 @@ enum { VALUES_MOST = MAKER_ROWS * 4 };
 
 static const struct maker stump = {
     .objective = "binary:logistic", .rounds = 1, .depth = 1};
-static const struct maker binary = {.objective = "binary:logistic",
-    .rounds = 10,
-    .depth = 3,
-    .with_names = 1};
+static const struct maker binary = {
+    .objective = "binary:logistic", .rounds = 10, .depth = 3, .with_names = 1};
 static const struct maker probabilities = {
     .objective = "multi:softprob", .classes = 4, .rounds = 5, .depth = 3};
 
@@ -72,8 +70,8 @@ static void refused(const char *path, int code, const char *words)
     calm_model *model;
     int rc = open_with(path, NULL, &model);
     if (rc != code || !strstr(calm_message(rc), words))
-        fail_msg("got %s '%s', not '%s'", calm_code_name(rc),
-            calm_message(rc), words);
+        fail_msg("got %s '%s', not '%s'", calm_code_name(rc), calm_message(rc),
+            words);
     assert_null(model);
     assert_null(strstr(calm_message(rc), "Stack trace"));
     assert_null(strstr(calm_message(rc), ".cc:"));
@@ -150,8 +148,8 @@ static void another_number_of_columns_is_refused(void **state)
     float got[1], row[7] = {0};
     calm_model *model = train_and_open(&stump, NULL);
     assert_int_equal(calm_model_predict(model, row, 1, 7, got), -EINVAL);
-    assert_string_equal(calm_message(-EINVAL),
-        "the model expects 5 features, the data has 7");
+    assert_string_equal(
+        calm_message(-EINVAL), "the model expects 5 features, the data has 7");
     calm_model_close(model);
 }
 
@@ -429,9 +427,9 @@ static void damage_that_xgboost_would_follow_is_refused(void **state)
         const char *from = strstr(text, cases[i].from);
         if (!from)
             fail_msg("no %s in %s", cases[i].from, text);
-        int size = snprintf(changed, sizeof changed, "%.*s%s%s",
-            (int)(from - text), text, cases[i].to,
-            from + strlen(cases[i].from));
+        int size =
+            snprintf(changed, sizeof changed, "%.*s%s%s", (int)(from - text),
+                text, cases[i].to, from + strlen(cases[i].from));
         maker_write(maker_path("damaged.json"), changed, (size_t)size);
         refused(maker_path("damaged.json"), CALM_EMODEL, cases[i].words);
     }
@@ -486,8 +484,8 @@ static void no_damage_ends_the_process(void **state)
             data[i] ^= (char)(1 << i % 8);
             int rc = open_with(path, NULL, &model);
             if (rc == 0 && calm_model_features(model) == MAKER_COLUMNS)
-                rc = calm_model_predict(model, maker_matrix(), MAKER_ROWS,
-                    MAKER_COLUMNS, got);
+                rc = calm_model_predict(
+                    model, maker_matrix(), MAKER_ROWS, MAKER_COLUMNS, got);
             assert_true(rc == 0 || rc == CALM_EMODEL);
             calm_model_close(model);
         }
