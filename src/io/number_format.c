@@ -184,7 +184,7 @@ static size_t lay_out(char *text, struct decimal number)
         number.digits /= 10;
         number.exponent++;
     }
-    char digits[40]; /* a copy of 16 may begin at the sixteenth */
+    char digits[32] = {0}; /* 16 are copied from any of the first 17 */
     int count = count_digits(number.digits);
     write_digits(digits, number.digits, count);
     int point = count + number.exponent; /* digits before the point */

@@ -134,8 +134,8 @@ static char type_take(struct calm__scan *scan)
     if (type)
         return type;
     if (scan->at == scan->end)
-        return '\0';
-    return *scan->at++;
+        cut_off(scan);
+    return scan->wrong ? '\0' : *scan->at++;
 }
 
 static bool array_header(struct calm__scan *scan, struct calm__scan_list *list)

@@ -292,14 +292,30 @@ static int first_predict(struct model *model)
     return rc;
 }
 
-static int booster_load(struct model *model, const char *data, size_t len)
+/* A booster that will not start OpenMP's threads, not even to load: they would
+ * stay, and spin, beside a thread of calm's pool. Parameters only count once
+ * the booster is configured, which asking for its features does, and which it
+ * refuses without any; the model's own number takes this one's place. */
+static int booster_create(struct model *model)
 {
     bst_ulong features = 0;
     XGBRegisterLogCallback(be_silent);
     XGBSetGlobalConfig("{\"verbosity\":0}");
     if (XGBoosterCreate(NULL, 0, &model->booster) ||
         XGBoosterSetParam(model->booster, "nthread", "1") ||
-        XGBoosterLoadModelFromBuffer(model->booster, data, len) ||
+        XGBoosterSetParam(model->booster, "num_feature", "1") ||
+        XGBoosterGetNumFeature(model->booster, &features))
+        return library_fails("XGBoost does not start");
+    return 0;
+}
+
+static int booster_load(struct model *model, const char *data, size_t len)
+{
+    bst_ulong features = 0;
+    int rc = booster_create(model);
+    if (rc < 0)
+        return rc;
+    if (XGBoosterLoadModelFromBuffer(model->booster, data, len) ||
         XGBoosterGetNumFeature(model->booster, &features))
         return library_fails("XGBoost refuses it");
     if (features != model->base.features)
