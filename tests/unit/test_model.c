@@ -375,8 +375,10 @@ static void what_is_no_model_is_refused(void **state)
     }
 }
 
-/* Each of these ends the process, or never returns, when XGBoost 1.7 is given
- * the file; or it needs more memory than there is. */
+/* Given to XGBoost 1.7 itself, some of these end the process (a child or a
+ * class that is not there, lists of unlike lengths), some never return (a node
+ * below itself), some are answered from memory that is not theirs, and the
+ * rest it refuses. */
 static void damage_that_xgboost_would_follow_is_refused(void **state)
 {
     static const struct {
