@@ -204,7 +204,7 @@ static bool category_nodes_check(struct check *check)
         sets++;
     }
     return sets == check->cat_nodes.count ||
-        calm__scan_fail(&check->scan, "categories without a split");
+           calm__scan_fail(&check->scan, "categories without a split");
 }
 
 static bool category_sets_check(struct check *check)
@@ -243,7 +243,7 @@ static bool tree_check(struct check *check)
             (size_t)check->parents.values[i] >= count)
             return calm__scan_fail(scan, "a tree's node has no such parent");
     return category_nodes_check(check) && category_sets_check(check) &&
-        tree_walk(check);
+           tree_walk(check);
 }
 
 static bool tree_read(struct check *check, void *into)
@@ -350,9 +350,24 @@ static bool objective_read(struct check *check, void *into)
     return OBJECT_READ(check, fields);
 }
 
+/* XGBoost 1.7 reads what is no number as 0 and predicts from there. Later
+ * ones write one for each class, in brackets. */
+static bool base_score_read(struct check *check, void *into)
+{
+    struct calm__text text;
+    if (!calm__scan_text(&check->scan, &text))
+        return false;
+    for (size_t i = 0; i < text.len; i++)
+        if (!memchr("0123456789+-.eE[], ", text.data[i], 19))
+            return calm__scan_fail(
+                &check->scan, "the base score is not a number");
+    return true;
+}
+
 static bool parameters_read(struct check *check, void *into)
 {
     static const struct field fields[] = {
+        {"base_score", base_score_read, 0},
         {"num_class", parameter_read, AT(classes)},
         {"num_feature", parameter_read, AT(features_said)},
         {"num_target", parameter_read, AT(targets)},

@@ -83,8 +83,8 @@ static int library_fails(const char *what)
 {
     char text[240];
     library_text(text, sizeof text);
-    return calm_fail(CALM_EMODEL, "%s: %s", what,
-        *text ? text : "XGBoost does not say why");
+    return calm_fail(
+        CALM_EMODEL, "%s: %s", what, *text ? text : "XGBoost does not say why");
 }
 
 static void be_silent(const char *text)
@@ -95,8 +95,8 @@ static void be_silent(const char *text)
 
 /* Some 0.3 us of some 70 that a call of 32 rows takes; the rest of what calm
  * adds is the copy of the values. */
-static void array_describe(char *array, size_t size, const float *matrix,
-    size_t rows, size_t columns)
+static void array_describe(
+    char *array, size_t size, const float *matrix, size_t rows, size_t columns)
 {
     snprintf(array, size,
         "{\"data\":[%llu,true],\"shape\":[%zu,%zu],\"typestr\":\"<f4\","
@@ -163,8 +163,8 @@ static int model_predict(
 {
     struct model *model = (struct model *)base;
     return model->way == IN_PLACE
-        ? predict_in_place(model, matrix, rows, ret_values)
-        : predict_by_matrix(model, matrix, rows, ret_values);
+               ? predict_in_place(model, matrix, rows, ret_values)
+               : predict_by_matrix(model, matrix, rows, ret_values);
 }
 
 static void model_close(calm_model *base)
@@ -257,8 +257,8 @@ static int rounds_choose(struct model *model, enum calm_model_rounds rounds)
         rounds = attribute(model, "scikit_learn") ? CALM_MODEL_ROUNDS_BEST
                                                   : CALM_MODEL_ROUNDS_ALL;
     const char *best = rounds == CALM_MODEL_ROUNDS_BEST
-        ? attribute(model, "best_iteration")
-        : NULL;
+                           ? attribute(model, "best_iteration")
+                           : NULL;
     int trained = 0;
     if (!best || XGBoosterBoostedRounds(model->booster, &trained))
         return 0;
@@ -292,14 +292,30 @@ static int first_predict(struct model *model)
     return rc;
 }
 
-static int booster_load(struct model *model, const char *data, size_t len)
+/* A booster that will not start OpenMP's threads, not even to load: they would
+ * stay, and spin, beside a thread of calm's pool. Parameters only count once
+ * the booster is configured, which asking for its features does, and which it
+ * refuses without any; the model's own number takes this one's place. */
+static int booster_create(struct model *model)
 {
     bst_ulong features = 0;
     XGBRegisterLogCallback(be_silent);
     XGBSetGlobalConfig("{\"verbosity\":0}");
     if (XGBoosterCreate(NULL, 0, &model->booster) ||
         XGBoosterSetParam(model->booster, "nthread", "1") ||
-        XGBoosterLoadModelFromBuffer(model->booster, data, len) ||
+        XGBoosterSetParam(model->booster, "num_feature", "1") ||
+        XGBoosterGetNumFeature(model->booster, &features))
+        return library_fails("XGBoost does not start");
+    return 0;
+}
+
+static int booster_load(struct model *model, const char *data, size_t len)
+{
+    bst_ulong features = 0;
+    int rc = booster_create(model);
+    if (rc < 0)
+        return rc;
+    if (XGBoosterLoadModelFromBuffer(model->booster, data, len) ||
         XGBoosterGetNumFeature(model->booster, &features))
         return library_fails("XGBoost refuses it");
     if (features != model->base.features)

@@ -23,7 +23,7 @@ static int predict(calm_model *model, FILE *in, FILE *out)
     size_t rows;
     int rc = matrix && answers ? 0 : -ENOMEM;
     while (rc == 0 &&
-        (rows = fread(matrix, columns * sizeof *matrix, BATCH, in)) > 0) {
+           (rows = fread(matrix, columns * sizeof *matrix, BATCH, in)) > 0) {
         rc = calm_model_predict(model, matrix, rows, columns, answers);
         if (rc == 0)
             fwrite(answers, values * sizeof *answers, rows, out);

@@ -321,7 +321,7 @@ static void known_doubles_print_as_in_python(void **state)
         {0.1, "0.1"}, {0.3, "0.3"}, {1.0 / 3, "0.3333333333333333"},
         {100, "100.0"}, {123456.789, "123456.789"},
         {1e15, "1000000000000000.0"}, {1e16, "1e+16"},
-        {9007199254740993, "9007199254740992.0"},
+        {9007199254740992, "9007199254740992.0"},
         {1.2345678901234568e17, "1.2345678901234568e+17"}, {0.0001, "0.0001"},
         {0.00012345, "0.00012345"}, {0.00001, "1e-05"}, {1e22, "1e+22"},
         {1e23, "1e+23"}, {5e-324, "5e-324"}, {1e100, "1e+100"},
@@ -359,6 +359,19 @@ static void known_floats_print_with_their_own_digits(void **state)
         assert_int_equal(len, strlen(text));
     }
     assert_true(good);
+}
+
+static void float_that_would_be_rounded_twice_reads_back(void **state)
+{
+    uint32_t bits = 0x15ae43fd;
+    float value, back = 0;
+    memcpy(&value, &bits, sizeof value);
+    char text[CALM_NUMBER_MAX];
+    size_t len = calm_float_format(-value, text);
+    assert_string_equal(text, "-7.0385307e-26");
+    assert_int_equal(calm_float_parse(text, len, &back), 0);
+    assert_true(back == -value);
+    assert_true(strtof(text, NULL) == -value);
 }
 
 static int count_digits(const char *text)
@@ -515,6 +528,7 @@ int main(void)
         cmocka_unit_test(locale_does_not_matter),
         cmocka_unit_test(known_doubles_print_as_in_python),
         cmocka_unit_test(known_floats_print_with_their_own_digits),
+        cmocka_unit_test(float_that_would_be_rounded_twice_reads_back),
         cmocka_unit_test(random_doubles_print_shortest_and_read_back),
         cmocka_unit_test(random_floats_print_shortest_and_read_back),
         cmocka_unit_test(powers_of_two_and_their_neighbours_read_back),
