@@ -31,11 +31,10 @@ static int check(const char *what, bool good)
 
 static int validate(void *arg)
 {
-    int numbers[] = {1, 2, 3};
+    int pair[] = {1, 2};
     int bad = check("a task returns its result", answer(NULL) == 42);
-    calm_map(twice, numbers, 3, sizeof *numbers, NULL);
-    bad += check("the results of many keep their order",
-        numbers[0] == 2 && numbers[1] == 4 && numbers[2] == 6);
+    calm_map(twice, pair, 2, sizeof *pair, NULL);
+    bad += check("results keep their order", pair[0] == 2 && pair[1] == 4);
     int rc = calm_gather(&(calm_call){failing, NULL}, 1, NULL);
     bool told = strcmp(calm_message(rc), "task 7 failed") == 0;
     bad += check("an error arrives with its sentence", rc == -EINVAL && told);

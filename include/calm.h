@@ -12,7 +12,15 @@
 #include <calm/pool.h>
 #include <calm/bytes.h>
 #include <calm/file.h>
+#include <calm/socket.h>
+#include <calm/input.h>
+#include <calm/json.h>
+#include <calm/csv.h>
+#include <calm/number.h>
 #include <calm/retry.h>
+#include <calm/model.h>
 #include <calm/pipeline.h>
+#include <calm/predict.h>
+#include <calm/inspect.h>
 
 #endif

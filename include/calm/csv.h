@@ -114,8 +114,8 @@ typedef struct calm_csv_opts {
     size_t field_max;   /* bytes of a field; 1 MiB */
     size_t record_max;  /* bytes of a record; 16 MiB; from 64 to 1 GiB */
     size_t columns_max; /* fields of a record; 4,096 */
-    size_t columns;     /* fields each record must have; without it the header's
-                         * count, or that of the first record of a block */
+    size_t columns;     /* fields each record must have; without it as many as
+                         * the header, or the first record of the splitter */
     const calm_csv_header *header; /* names for causes; outlives the splitter */
 } calm_csv_opts;
 
@@ -137,12 +137,11 @@ typedef struct calm_csv_cutter {
     uint64_t line;   /* the line that the next block begins on */
     uint64_t row;    /* the number of the next record */
     /* private */
-    size_t record_max;
     char separator;
     bool begun;
     int error;
-    size_t scanned, record, rows;
-    uint64_t lines;
+    size_t record_max, start, scanned, record, rows;
+    uint64_t lines, open_lines;
     unsigned state;
 } calm_csv_cutter;
 
@@ -274,7 +273,8 @@ typedef struct calm_csv_writer {
     size_t columns; /* fields each row must have; 0: as the first row */
     int error;
     /* private */
-    size_t fields;
+    bool begun;
+    size_t fields, row;
 } calm_csv_writer;
 
 /* Put one field into the row. Text is quoted only where it must be. Floats have

@@ -72,12 +72,26 @@ void calm__ready_push(struct calm__loop *loop, struct calm_task *task)
     loop->ready[loop->tail++ & loop->mask] = task;
 }
 
+/* Whether a poll could bring anything: nothing is under way and nobody has
+ * posted. */
+static bool poll_is_idle(const struct calm__loop *loop)
+{
+    return loop->timers.count == 0 && loop->backend->certain == 0 &&
+        loop->backend->possible == 0 &&
+        !atomic_load_explicit(&loop->posts, memory_order_relaxed);
+}
+
 /* The next task to run, or NULL when it is time to poll. */
-static struct calm_task *next_task(struct calm__loop *loop)
+static inline struct calm_task *next_task(struct calm__loop *loop)
 {
     loop->credit = CALM__CREDIT;
-    if (loop->head == loop->tail || loop->steps == 0)
+    if (loop->head == loop->tail)
         return NULL;
+    if (loop->steps == 0) {
+        if (!poll_is_idle(loop))
+            return NULL;
+        loop->steps = loop->step_quota = CALM__STEPS;
+    }
     loop->steps--;
     struct calm_task *task = loop->ready[loop->head++ & loop->mask];
     /* With thousands of tasks every record and stack is out of the nearer
@@ -117,34 +131,52 @@ static inline void step_ends(struct calm__loop *loop, struct calm_task *task)
     uint32_t ticks = atomic_load_explicit(loop->ticks, memory_order_relaxed);
     if (__builtin_expect(ticks != loop->ticks_seen, false))
         step_was_slow(loop, task, ticks);
-    if (calm__stack_overrun(task->stack))
+    if (__builtin_expect(loop->stacks.guard == CALM__GUARD_CANARY, false) &&
+        calm__stack_overrun(task->stack))
         calm__fatal("calm: task '%s': stack overflow, found by its canary",
             calm_task_name(task));
 }
 
 /* ---- the switch ---- */
 
+/* What is the processor's and the thread's becomes the task's TO. */
+static inline void float_enter(const struct calm_task *to, uint32_t mxcsr,
+    uint16_t control_word)
+{
+    if (__builtin_expect(((mxcsr ^ to->mxcsr) & CALM__FLOAT_SETTINGS) ||
+                control_word != to->control_word, false))
+        calm__float_set(to->mxcsr, to->control_word);
+}
+
+static inline void task_enter(struct calm__loop *loop, struct calm_task *to)
+{
+    *loop->errno_here = to->saved_errno;
+    to->state = CALM__RUNNING;
+    calm__context = to == &loop->self ? NULL : &to->context;
+}
+
+static inline void fiber_leave(void **save, const struct calm__stack *to)
+{
+    calm__fiber_leave(save, to->base, (size_t)(to->end - to->base));
+}
+
+static void *task_main(void);
+
 /* Goes on in TO, keeping in FROM all that belongs to it. */
 static inline void switch_to(
     struct calm__loop *loop, struct calm_task *from, struct calm_task *to)
 {
     calm__float_get(&from->mxcsr, &from->control_word);
-    if (((from->mxcsr ^ to->mxcsr) & CALM__FLOAT_SETTINGS) ||
-        from->control_word != to->control_word)
-        calm__float_set(to->mxcsr, to->control_word);
+    float_enter(to, from->mxcsr, from->control_word);
     from->saved_errno = *loop->errno_here;
-    *loop->errno_here = to->saved_errno;
-    to->state = CALM__RUNNING;
-    calm__context = to == &loop->self ? NULL : &to->context;
-    struct calm__stack *stack = to->stack;
+    task_enter(loop, to);
     struct calm__stack *own = from->stack;
-    calm__fiber_leave(own ? &own->fake : NULL, stack->base,
-        (size_t)(stack->end - stack->base));
-    calm__switch(&from->stack_pointer, to->stack_pointer);
+    fiber_leave(&own->fake, to->stack);
+    bool fresh = !to->stack_pointer;
+    calm__switch(&from->stack_pointer,
+        fresh ? to->stack->top : to->stack_pointer, fresh ? task_main : NULL);
     calm__fiber_arrive(own->fake, NULL, NULL);
 }
-
-static void task_main(void);
 
 /* Gives a task that has not run yet a stack; without one it ends here. */
 static bool task_start(struct calm__loop *loop, struct calm_task *task)
@@ -157,20 +189,26 @@ static bool task_start(struct calm__loop *loop, struct calm_task *task)
         return false;
     }
     task->stack = stack;
-    task->stack_pointer = calm__switch_prepare(stack->top, task_main);
     task->mxcsr = loop->self.mxcsr;
     task->control_word = loop->self.control_word;
-    task->saved_errno = 0;
     return true;
 }
 
-static struct calm_task *next_started(struct calm__loop *loop)
+static __attribute__((noinline)) struct calm_task *started(
+    struct calm__loop *loop, struct calm_task *task)
 {
-    struct calm_task *task;
-    do
+    while (task && !task->stack && !task_start(loop, task))
         task = next_task(loop);
-    while (task && !task->stack && !task_start(loop, task));
     return task;
+}
+
+/* The next task, which has a stack, or the loop's own. */
+static inline struct calm_task *next_started(struct calm__loop *loop)
+{
+    struct calm_task *task = next_task(loop);
+    if (task && !task->stack)
+        task = started(loop, task);
+    return task ? task : &loop->self;
 }
 
 /* The running task is parked or in the queue: goes on elsewhere until it is
@@ -182,29 +220,46 @@ static void leave(struct calm__loop *loop, struct calm_task *task)
     if (next == task)
         task->state = CALM__RUNNING;
     else
-        switch_to(loop, task, next ? next : &loop->self);
+        switch_to(loop, task, next);
 }
 
-/* Runs a task that has not started on the stack that we are on. */
-static void task_inherit(struct calm__loop *loop, struct calm_task *task,
-    struct calm__stack *stack)
+/* Runs the task that has been switched to, and then those that it may hand
+ * its stack to, as they have not started either. Returns the one to switch to
+ * when there is none of these. */
+static struct calm_task *tasks_run(
+    struct calm__loop *loop, struct calm__stack *stack)
 {
-    uint32_t mxcsr;
-    uint16_t control_word;
-    calm__float_get(&mxcsr, &control_word);
-    if (((mxcsr ^ loop->self.mxcsr) & CALM__FLOAT_SETTINGS) ||
-        control_word != loop->self.control_word)
-        calm__float_set(loop->self.mxcsr, loop->self.control_word);
-    *loop->errno_here = 0;
-    task->stack = stack;
-    task->state = CALM__RUNNING;
-    calm__context = &task->context;
+    for (;;) {
+        struct calm_task *task = calm__self();
+        int rc = task->fn(task->arg);
+        step_ends(loop, task);
+        task->stack = NULL;
+        calm__context = NULL;
+        calm__task_end(loop, task, rc);
+        struct calm_task *next = next_task(loop);
+        if (!next)
+            next = &loop->self;
+        uint32_t mxcsr;
+        uint16_t control_word;
+        calm__float_get(&mxcsr, &control_word);
+        if (!next->stack) {
+            next->stack = stack;
+            next->mxcsr = loop->self.mxcsr;
+            next->control_word = loop->self.control_word;
+        }
+        float_enter(next, mxcsr, control_word);
+        task_enter(loop, next);
+        if (next->stack != stack)
+            return next;
+    }
 }
 
-/* The first frame of every stack. */
-static void task_main(void)
+/* The first frame of every stack. Not for the address sanitizer, which must
+ * think that the stack has been left while this returns from it. */
+__attribute__((no_sanitize("address"))) static void *task_main(void)
 {
     struct calm__loop *loop = calm__loop_here;
+    struct calm__stack *stack = calm__self()->stack;
     const void *base = NULL;
     size_t size = 0;
     calm__fiber_arrive(NULL, &base, &size);
@@ -212,24 +267,10 @@ static void task_main(void)
         loop->self_stack.base = (char *)base;
         loop->self_stack.end = (char *)base + size;
     }
-    for (;;) {
-        struct calm_task *task = calm__self();
-        struct calm__stack *stack = task->stack;
-        int rc = task->fn(task->arg);
-        step_ends(loop, task);
-        task->stack = NULL;
-        calm__context = NULL;
-        calm__task_end(loop, task, rc);
-        struct calm_task *next = next_task(loop);
-        if (next && !next->stack) {
-            task_inherit(loop, next, stack);
-            continue;
-        }
-        calm__stack_put(&loop->stacks, stack);
-        struct calm_task gone = {.stack = NULL};
-        switch_to(loop, &gone, next ? next : &loop->self);
-        __builtin_unreachable();
-    }
+    struct calm_task *next = tasks_run(loop, stack);
+    calm__stack_put(&loop->stacks, stack);
+    fiber_leave(NULL, next->stack);
+    return next->stack_pointer;
 }
 
 int calm__park(const struct calm__wait *wait, void *object)
@@ -279,6 +320,14 @@ int calm_checkpoint(void)
 }
 
 /* ---- the poll ---- */
+
+/* A wait costs up to ten microseconds of the processor. Where thousands sleep
+ * the ends lie closer together than that, so the loop waits a little longer
+ * than for the first of them, and one wake serves all. */
+enum {
+    CROWD = 1000,
+    CROWD_WAIT = 100 * (int)CALM_US,
+};
 
 static void timers_run(struct calm__loop *loop)
 {
@@ -370,6 +419,8 @@ static int wait_for_more(struct calm__loop *loop)
     int64_t timeout = CALM_FOREVER;
     if (loop->timers.count > 0 && !loop->config.virtual_clock)
         timeout = calm__heap_first(&loop->timers)->deadline - loop->now;
+    if (loop->timers.count >= CROWD && timeout > 0)
+        timeout += CROWD_WAIT;
     atomic_store(&loop->sleeping, true);
     if (atomic_load(&loop->posts))
         timeout = 0;
@@ -444,7 +495,7 @@ int calm__loop_run(struct calm__loop *loop, struct calm__backend *backend,
     int rc = 0;
     while (loop->live_count > 0) {
         struct calm_task *next = next_started(loop);
-        if (next)
+        if (next != &loop->self)
             switch_to(loop, &loop->self, next);
         else if ((rc = loop_poll(loop)) < 0)
             calm__fatal("calm: the kernel's queue broke: %s",

@@ -67,7 +67,7 @@ enum calm__state {
 /* An unstarted task has nothing else. */
 struct calm_task {
     struct calm__context context; /* first: calm__context is the task */
-    void *stack_pointer;          /* NULL before its first step */
+    void *stack_pointer;          /* NULL before it has first left its stack */
     uint32_t mxcsr;
     uint16_t control_word;
     uint8_t state;

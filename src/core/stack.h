@@ -66,8 +66,7 @@ static inline bool calm__stack_overrun(const struct calm__stack *stack)
 {
     const struct calm__stack *below =
         (const void *)(stack->base - sizeof *stack);
-    return __builtin_expect(stack->watched, false) &&
-        below->canary[1] != CALM__CANARY;
+    return stack->watched && below->canary[1] != CALM__CANARY;
 }
 
 /* Whether ADDRESS is in the guard of STACK. */

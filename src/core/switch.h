@@ -9,12 +9,10 @@
 #include <stdint.h>
 
 /* Saves what a function must preserve on this stack, its place in *SAVE, and
- * goes on where LOAD was saved. */
-void calm__switch(void **save, void *load);
-
-/* Lays out the top of a new stack, a multiple of 16, so that switching to the
- * returned place calls ENTRY, which must not return. */
-void *calm__switch_prepare(void *top, void (*entry)(void));
+ * leaves for another. Without ENTRY it goes on where LOAD was saved. With ENTRY
+ * LOAD is the top of a new stack, a multiple of 16, and ENTRY is called there;
+ * when it is done with that stack it returns the place to go on at. */
+void calm__switch(void **save, void *load, void *(*entry)(void));
 
 /* Rounding, exceptions and flush-to-zero are a task's own: numeric libraries
  * set them and forget. Writing these registers is slow, so it is done only

@@ -1,7 +1,8 @@
 /* switch_aarch64.S - leaving one stack for another, AAPCS64
  *
  * x19-x28, the frame pointer, the link register and the low halves of v8-v15
- * are the callee's to keep. The place is the stack pointer below them.
+ * are the callee's to keep. The place is the stack pointer below them. Why a
+ * new stack is begun by a call and every way out is a ret: see the x86-64 one.
  */
     .text
     .globl calm__switch
@@ -21,9 +22,11 @@ calm__switch:
     stp d10, d11, [sp, #112]
     stp d12, d13, [sp, #128]
     stp d14, d15, [sp, #144]
-    mov x2, sp
-    str x2, [x0]
+    mov x3, sp
+    str x3, [x0]
     mov sp, x1
+    cbnz x2, 2f
+1:
     ldp x19, x20, [sp, #0]
     ldp x21, x22, [sp, #16]
     ldp x23, x24, [sp, #32]
@@ -35,31 +38,14 @@ calm__switch:
     ldp d12, d13, [sp, #128]
     ldp d14, d15, [sp, #144]
     add sp, sp, #160
-    br x30
+    ret
+2:
+    .cfi_undefined x30 /* a backtrace of the new stack ends here */
+    mov x29, xzr
+    blr x2
+    mov sp, x0
+    b 1b
     .cfi_endproc
     .size calm__switch, . - calm__switch
-
-/* void *calm__switch_prepare(void *top, void (*entry)(void))
- * The link register's slot holds the entry, all else is zero. */
-    .globl calm__switch_prepare
-    .hidden calm__switch_prepare
-    .type calm__switch_prepare, %function
-    .p2align 4
-calm__switch_prepare:
-    .cfi_startproc
-    sub x0, x0, #160
-    stp xzr, xzr, [x0, #0]
-    stp xzr, xzr, [x0, #16]
-    stp xzr, xzr, [x0, #32]
-    stp xzr, xzr, [x0, #48]
-    stp xzr, xzr, [x0, #64]
-    stp xzr, x1, [x0, #80]
-    stp xzr, xzr, [x0, #96]
-    stp xzr, xzr, [x0, #112]
-    stp xzr, xzr, [x0, #128]
-    stp xzr, xzr, [x0, #144]
-    ret
-    .cfi_endproc
-    .size calm__switch_prepare, . - calm__switch_prepare
 
     .section .note.GNU-stack, "", %progbits

@@ -8,24 +8,30 @@
 #include <stddef.h>
 #include <ucontext.h>
 
-void calm__switch(void **save, void *load)
+static void enter(unsigned high, unsigned low)
+{
+    void *(*entry)(void) =
+        (void *(*)(void))(uintptr_t)((uint64_t)high << 32 | low);
+    setcontext(entry());
+}
+
+void calm__switch(void **save, void *load, void *(*entry)(void))
 {
     ucontext_t here;
     *save = &here;
-    swapcontext(&here, load);
-}
-
-void *calm__switch_prepare(void *top, void (*entry)(void))
-{
-    /* The context sits at the top of the stack; the code runs below it. The
-     * lower end is not checked here, so a nominal size will do. */
-    char *end = top;
-    ucontext_t *context = (void *)(end - ((sizeof *context + 15) & ~15ul));
+    if (!entry) {
+        swapcontext(&here, load);
+        return;
+    }
+    /* The lower end is not checked here, so a nominal size will do. */
     const size_t nominal = 2048;
-    getcontext(context);
-    context->uc_stack.ss_sp = (char *)context - nominal;
-    context->uc_stack.ss_size = nominal;
-    context->uc_link = NULL;
-    makecontext(context, entry, 0);
-    return context;
+    uint64_t number = (uintptr_t)entry;
+    ucontext_t fresh;
+    getcontext(&fresh);
+    fresh.uc_stack.ss_sp = (char *)load - nominal;
+    fresh.uc_stack.ss_size = nominal;
+    fresh.uc_link = NULL;
+    makecontext(&fresh, (void (*)(void))enter, 2, (unsigned)(number >> 32),
+        (unsigned)number);
+    swapcontext(&here, &fresh);
 }

@@ -54,11 +54,12 @@ static int call_on(struct calm__pool *pool, const struct calm__wait *wait,
     if (rc < 0)
         return rc;
     struct call call = {
-        .job = {
-            .post.run = call_done,
-            .work = call_work,
-            .loop = calm__loop_here,
-        },
+        .job =
+            {
+                .post.run = call_done,
+                .work = call_work,
+                .loop = calm__loop_here,
+            },
         .pool = pool,
         .task = calm__self(),
         .fn = fn,
@@ -69,7 +70,8 @@ static int call_on(struct calm__pool *pool, const struct calm__wait *wait,
     if (rc < 0) {
         calm__loop_expect(call.job.loop, -1);
         errno = -rc;
-        return calm_fail(rc, "cannot start a thread of the %s: %m\n"
+        return calm_fail(rc,
+            "cannot start a thread of the %s: %m\n"
             "hint: raise the limit of processes, 'ulimit -u'",
             calm__pool_name(pool));
     }

@@ -86,13 +86,12 @@ static ssize_t transfer(const struct calm__op *op)
 {
     switch (op->kind) {
     case CALM__OP_READ:
-        return op->offset < 0
-            ? read(op->fd, op->buffer, op->size)
-            : pread(op->fd, op->buffer, op->size, op->offset);
+        return op->offset < 0 ? read(op->fd, op->buffer, op->size)
+                              : pread(op->fd, op->buffer, op->size, op->offset);
     case CALM__OP_WRITE:
         return op->offset < 0
-            ? write(op->fd, op->buffer, op->size)
-            : pwrite(op->fd, op->buffer, op->size, op->offset);
+                   ? write(op->fd, op->buffer, op->size)
+                   : pwrite(op->fd, op->buffer, op->size, op->offset);
     case CALM__OP_FSYNC:
         return op->offset == 1 ? fdatasync(op->fd) : fsync(op->fd);
     default:
@@ -244,9 +243,8 @@ static int wait_for_time(
     if (epoll->timer_fd < 0) {
         struct timespec time = {timeout / CALM_S, timeout % CALM_S};
         bool absent = calm__fault("epoll_pwait2");
-        int count = absent
-            ? -1
-            : epoll_pwait2(epoll->fd, events, EVENTS, &time, NULL);
+        int count =
+            absent ? -1 : epoll_pwait2(epoll->fd, events, EVENTS, &time, NULL);
         if (count >= 0 || (!absent && errno != ENOSYS && errno != EPERM))
             return count;
         if (timer_open(epoll) < 0) {
@@ -310,7 +308,7 @@ static void epoll_cancel(struct calm__backend *backend, struct calm__op *op)
     } else if (op->state == WAITING) {
         calm__ready_remove(&epoll->ready, op);
     } else if (op->state == FINISHED ||
-        !calm__pool_drop(&calm__blocking_pool, op_job(op))) {
+               !calm__pool_drop(&calm__blocking_pool, op_job(op))) {
         return;
     }
     finish(epoll, op, -ECANCELED);

@@ -20,8 +20,7 @@ extern atomic_bool calm__forked_child;
 static inline bool calm__forked(void)
 {
     return __builtin_expect(
-        atomic_load_explicit(&calm__forked_child, memory_order_relaxed),
-        false);
+        atomic_load_explicit(&calm__forked_child, memory_order_relaxed), false);
 }
 
 #endif

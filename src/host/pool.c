@@ -19,6 +19,7 @@
  */
 #include "host/pool.h"
 
+#include "base/clock.h"
 #include "host/thread.h"
 
 #include <calm/pool.h>
@@ -31,6 +32,8 @@ enum {
     THREADS = 64,       /* of the blocking pool */
     CPU_THREADS = 1024, /* places; as many are used as there are processors */
     IDLE_SECONDS = 5,
+    LOOK_OUT = 30000,   /* ns, the length of a wake or so */
+    LOOKS_SKIPPED = 63, /* in a row at most: 0.5 us a job when in vain */
 };
 
 struct worker {
@@ -55,6 +58,8 @@ struct calm__pool {
     int threads; /* alive or being made */
     int rising;
     bool closing;
+    int looks_skipped, looks_to_skip; /* what look_out() has learnt */
+    atomic_bool called; /* what look_out() looks at: there is a job */
 };
 
 static int blocking_limit(void)
@@ -131,8 +136,8 @@ static void leave_place(struct calm__pool *pool, struct worker *worker)
     pool->threads--;
 }
 
-static struct calm__job *take(struct calm__pool *pool,
-    void (**ret_work)(struct calm__job *job))
+static struct calm__job *take(
+    struct calm__pool *pool, void (**ret_work)(struct calm__job *job))
 {
     struct calm__job *job = pool->first;
     pool->first = job->next;
@@ -170,6 +175,39 @@ static void raise_worker(
     }
 }
 
+/* Under the lock, which is given up meanwhile: looks out for a job for some
+ * microseconds before it goes to sleep, since a task that makes one call after
+ * the other has the next ready by then. Measured on two processors of a
+ * virtual machine: such a call takes 3 us and not 35, which is what two wakes
+ * cost, and bursts do not suffer. Who looks out counts as rising, so nobody
+ * wakes another for the job. Each time in vain doubles the number of rests
+ * without a look; it is not made shorter instead, because one that is shorter
+ * than a wake could never find out that it would pay again. */
+static bool look_out(struct calm__pool *pool)
+{
+    if (pool->rising > 0 || pool->closing || calm_cpu_count() == 1)
+        return false;
+    if (pool->looks_skipped < pool->looks_to_skip) {
+        pool->looks_skipped++;
+        return false;
+    }
+    pool->looks_skipped = 0;
+    pool->rising++;
+    atomic_store_explicit(&pool->called, false, memory_order_relaxed);
+    pthread_mutex_unlock(&pool->lock);
+    int64_t end = calm__clock_now() + LOOK_OUT;
+    while (!atomic_load_explicit(&pool->called, memory_order_relaxed) &&
+           calm__clock_now() < end)
+        continue;
+    pthread_mutex_lock(&pool->lock);
+    pool->rising--;
+    if (pool->first)
+        pool->looks_to_skip = 0;
+    else if (pool->looks_to_skip < LOOKS_SKIPPED)
+        pool->looks_to_skip = 2 * pool->looks_to_skip + 1;
+    return pool->first;
+}
+
 /* Under the lock, which is given up meanwhile: sleeps until there may be a
  * job. Returns false when the time of idling is over. */
 static bool rest(struct calm__pool *pool, struct worker *worker)
@@ -205,7 +243,7 @@ static bool rest(struct calm__pool *pool, struct worker *worker)
 /* Under the lock, which is given up meanwhile. */
 static void work_one(struct calm__pool *pool)
 {
-    void (*work)(struct calm__job *job);
+    void (*work)(struct calm__job *);
     struct calm__job *job = take(pool, &work);
     bool new;
     struct worker *next = choose(pool, &new);
@@ -227,7 +265,7 @@ static void *worker_main(void *arg)
     do {
         while (pool->first)
             work_one(pool);
-    } while (!pool->closing && rest(pool, worker));
+    } while (look_out(pool) || (!pool->closing && rest(pool, worker)));
     calm_error_clear();
     if (!pool->closing) { /* else close() joins us */
         pthread_detach(pthread_self());
@@ -251,6 +289,7 @@ static struct calm__job *append(
         previous = job;
     }
     pool->last = previous;
+    atomic_store_explicit(&pool->called, true, memory_order_relaxed);
     return before;
 }
 
@@ -295,6 +334,7 @@ void calm__pool_close(struct calm__pool *pool)
 {
     pthread_mutex_lock(&pool->lock);
     pool->closing = true;
+    atomic_store_explicit(&pool->called, true, memory_order_relaxed);
     while (pool->idle) {
         struct worker *worker = pool->idle;
         pool->idle = worker->below;

@@ -146,8 +146,7 @@ static int count_processors(void)
     if (asked && atoi(asked) > 0)
         return atoi(asked) < MOST ? atoi(asked) : MOST;
     int count = affinity_count();
-    int quota =
-        calm__processors_quota("/sys/fs/cgroup", "/proc/self/cgroup");
+    int quota = calm__processors_quota("/sys/fs/cgroup", "/proc/self/cgroup");
     if (quota > 0 && quota < count)
         count = quota;
     return count < MOST ? count : MOST;

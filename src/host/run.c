@@ -152,8 +152,7 @@ int calm_run_with(calm_fn *main, void *arg, const calm_run_opts *opts)
     if (rc < 0)
         return rc;
     int interrupted_by = 0;
-    rc = run_loop(
-        main, arg, opts ? opts : &defaults, &config, &interrupted_by);
+    rc = run_loop(main, arg, opts ? opts : &defaults, &config, &interrupted_by);
     calm__lifetime_end();
     if (interrupted_by)
         raise(interrupted_by);

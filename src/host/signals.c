@@ -14,7 +14,8 @@
 #include "host/signals.h"
 
 #include "base/fault.h"
-#include "core/stack.h"
+#include "core/loop.h"
+#include "host/lifetime.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -63,6 +64,19 @@ static void give_back(struct taken *taken, void (*handler)(int))
     taken->taken = false;
 }
 
+static void take_unless_ignored(struct taken *taken, void (*handler)(int))
+{
+    take(taken, handler, NULL, SA_RESTART);
+    if (taken->previous.sa_handler == SIG_IGN)
+        give_back(taken, handler);
+}
+
+/* SIGPIPE is ignored by a handler that does nothing: unlike SIG_IGN that does
+ * not pass on to the programs that this one executes. */
+static void pipe_handler(int number)
+{
+}
+
 /* ---- faults ---- */
 
 static void report_add(char *report, size_t size, const char *part)
@@ -77,7 +91,7 @@ static void report_overflow(const struct calm_task *task)
 {
     char report[256] = "", digits[24], *digit = digits + sizeof digits - 1;
     *digit = '\0';
-    size_t size = (size_t)(task->stack->end - task->stack->base) / 1024;
+    size_t size = calm__loop_here->config.stack_size / 1024;
     for (; size > 0; size /= 10)
         *--digit = (char)('0' + size % 10);
     report_add(report, sizeof report, "calm: task '");
@@ -103,8 +117,8 @@ static void die_of(int number, const siginfo_t *info)
 static void fault_handler(int number, siginfo_t *info, void *context)
 {
     struct calm_task *task = calm__loop_here && info->si_code > 0
-        ? calm__task_of_guard(info->si_addr)
-        : NULL;
+                                 ? calm__task_of_guard(info->si_addr)
+                                 : NULL;
     if (task) {
         report_overflow(task);
         die_of(number, info);
@@ -176,11 +190,8 @@ static void take_interrupts(struct calm__loop *loop, bool terminates)
     interrupt_post.run = interrupt_run;
     atomic_store(&interrupted_by, 0);
     atomic_store(&interrupted_loop, loop);
-    for (int i = 0; i < (terminates ? 2 : 1); i++) {
-        take(&interrupts[i], interrupt_handler, NULL, SA_RESTART);
-        if (interrupts[i].previous.sa_handler == SIG_IGN)
-            give_back(&interrupts[i], interrupt_handler);
-    }
+    for (int i = 0; i < (terminates ? 2 : 1); i++)
+        take_unless_ignored(&interrupts[i], interrupt_handler);
 }
 
 static int give_back_interrupts(void)
@@ -189,7 +200,7 @@ static int give_back_interrupts(void)
         give_back(&interrupts[i], interrupt_handler);
     atomic_store(&interrupted_loop, NULL);
     /* A handler in another thread may hold on to the loop still. */
-    while (atomic_load(&handling) > 0)
+    while (atomic_load(&handling) > 0 && !calm__forked())
         continue;
     return atomic_load(&interrupted_by);
 }
@@ -206,12 +217,12 @@ static void (*fault_handler_address(void))(int)
     return address.handler;
 }
 
-void calm__signals_begin(struct calm__signals *signals,
-    struct calm__loop *loop, bool interrupted, bool terminates)
+void calm__signals_begin(struct calm__signals *signals, struct calm__loop *loop,
+    bool interrupted, bool terminates)
 {
     pthread_mutex_lock(&lock);
     if (runs++ == 0) {
-        take(&pipe_taken, SIG_IGN, NULL, 0);
+        take_unless_ignored(&pipe_taken, pipe_handler);
         for (int i = 0; i < 2; i++)
             take(&faults[i], NULL, fault_handler, SA_SIGINFO | SA_ONSTACK);
     }
@@ -225,13 +236,15 @@ void calm__signals_begin(struct calm__signals *signals,
 int calm__signals_end(struct calm__signals *signals)
 {
     int number = signals->interrupts ? give_back_interrupts() : 0;
+    fault_stack_unset(signals->fault_stack);
+    if (calm__forked()) /* whoever held the lock stayed behind */
+        return number;
     pthread_mutex_lock(&lock);
     if (--runs == 0) {
-        give_back(&pipe_taken, SIG_IGN);
+        give_back(&pipe_taken, pipe_handler);
         for (int i = 0; i < 2; i++)
             give_back(&faults[i], fault_handler_address());
     }
     pthread_mutex_unlock(&lock);
-    fault_stack_unset(signals->fault_stack);
     return number;
 }

@@ -39,7 +39,7 @@
 
 enum {
     ENTRIES = 256,
-    COMPLETIONS = 4096, /* what comes beyond waits in the kernel's own list */
+    COMPLETIONS = 4096,   /* what comes beyond waits in the kernel's own list */
     LARGEST = 0x7ffff000, /* bytes: what one read or write takes on Linux */
 };
 
@@ -129,8 +129,7 @@ static void prepare(struct io_uring_sqe *sqe, const struct calm__op *op)
     unsigned size = op->size < LARGEST ? (unsigned)op->size : LARGEST;
     switch (op->kind) {
     case CALM__OP_READ:
-        io_uring_prep_read(
-            sqe, op->fd, op->buffer, size, (uint64_t)op->offset);
+        io_uring_prep_read(sqe, op->fd, op->buffer, size, (uint64_t)op->offset);
         break;
     case CALM__OP_WRITE:
         io_uring_prep_write(
@@ -296,9 +295,9 @@ static bool quiet(const struct uring *uring)
 {
     const struct io_uring *ring = &uring->ring;
     return !uring->finished.first && io_uring_sq_ready(ring) == 0 &&
-        io_uring_cq_ready(ring) == 0 && !uring->held.first &&
-        (IO_URING_READ_ONCE(*ring->sq.kflags) &
-            (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) == 0;
+           io_uring_cq_ready(ring) == 0 && !uring->held.first &&
+           (IO_URING_READ_ONCE(*ring->sq.kflags) &
+               (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) == 0;
 }
 
 static int uring_poll(struct calm__backend *backend, int64_t timeout)

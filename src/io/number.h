@@ -12,9 +12,11 @@
 #include <stdbool.h>
 
 /* Reads as calm_double_parse() does, and leaves the error slot alone: the CSV
- * reader knows better what to say, and says it only for the first text that
- * is not a missing value. */
-bool calm__double_parse(const char *text, size_t len, double *ret_value);
+ * reader knows better what to say, and says it only for texts that are not
+ * missing values. START is TEXT, or where the bytes in front of it begin that
+ * may be read as well; they do not matter, but 16 bytes are read at once. */
+bool calm__double_parse(
+    const char *text, size_t len, const char *start, double *ret_value);
 
 /* The exponents whose powers are in the table. Reading needs 10^-342 to
  * 10^308, printing 10^-292 to 10^324. */

@@ -1,0 +1,237 @@
+#!/bin/sh
+# predict.sh - calm predict as its users run it: what is written, what is
+# refused, and what is left behind when it ends early
+# shellcheck disable=SC2317 # the functions are called by check
+. "$(dirname "$0")/lib.sh"
+[ -x "$build/tools/train" ] || skip "built without XGBoost"
+
+data=$source_root/examples/data/breast_cancer.csv
+"$build/tools/train" "$data" label sample_id model.json held.csv >/dev/null ||
+    exit 1
+cut -d, -f1,11- held.csv >narrow.csv # ten columns less
+predict() { "$calm" predict "$@" --model model.json; }
+
+rows_in_are_rows_out() {
+    exits 0 predict held.csv -o out.csv --truth label --summary sum.json &&
+        [ "$(wc -l <out.csv)" = "$(wc -l <held.csv)" ] &&
+        [ "$(head -1 out.csv)" = "sample_id,prediction,label" ] &&
+        cut -d, -f1 out.csv | cmp - ids && grep -q accuracy err &&
+        grep -q '"complete":true' sum.json && [ ! -e out.csv.calm-part ]
+}
+cut -d, -f1 held.csv >ids
+check "rows in are rows out, in order, with a summary" rows_in_are_rows_out
+check "an output that exists is refused" exits 2 predict held.csv -o out.csv
+check "an output that exists is replaced when asked" \
+    exits 0 predict held.csv -o out.csv --overwrite
+
+the_label_is_not_a_feature() {
+    exits 0 predict held.csv -o a.csv &&
+        cut -d, -f1-31 held.csv >unlabelled.csv &&
+        exits 0 predict unlabelled.csv -o b.csv && cmp a.csv b.csv
+}
+check "the label changes no prediction" the_label_is_not_a_feature
+
+batches_change_nothing() {
+    for size in 1 7 1000; do
+        exits 0 predict held.csv -o "size$size.csv" --batch-size "$size" \
+            --threads 3 || return 1
+        cmp "size$size.csv" a.csv || return 1
+    done
+}
+check "the size of the batches changes nothing" batches_change_nothing
+
+pipes_work() {
+    predict - -o - <held.csv 2>/dev/null | cmp - a.csv
+}
+check "standard input to standard output" pipes_work
+
+unordered_has_row_numbers() {
+    exits 0 predict held.csv -o u.csv --unordered --batch-size 5 &&
+        sort -t, -k1,1n u.csv | cut -d, -f2- | grep -v prediction >u1 &&
+        tail -n +2 a.csv | cmp - u1
+}
+check "unordered output carries the row's number" unordered_has_row_numbers
+
+kept_columns_are_copied() {
+    exits 0 predict held.csv -o k.csv --keep mean_area,label_x && return 1
+    exits 2 predict held.csv -o k.csv --keep mean_area,label_x &&
+        grep -q label_x err &&
+        exits 0 predict held.csv -o k.csv --keep mean_area &&
+        [ "$(sed -n 2p k.csv | cut -d, -f4)" = \
+            "$(sed -n 2p held.csv | cut -d, -f5)" ]
+}
+check "kept columns are copied, unknown ones refused" kept_columns_are_copied
+
+bad_rows_go_to_the_errors() {
+    awk 'NR == 3 { sub(/,[^,]*/, ",abc") } NR == 5 { $0 = "20,1,2" } 1' \
+        held.csv >bad.csv
+    exits 3 predict bad.csv -o bad_out.csv &&
+        [ "$(wc -l <bad_out.csv)" = $(($(wc -l <held.csv) - 2)) ] &&
+        [ "$(wc -l <bad_out.csv.errors.jsonl)" = 2 ] &&
+        grep -q '"row":1,"line":3,"id":5.*abc' bad_out.csv.errors.jsonl &&
+        grep -q '"row":3,"line":5' bad_out.csv.errors.jsonl
+}
+check "rows that fail go to the errors, the others on" \
+    bad_rows_go_to_the_errors
+
+limit_stops_early() {
+    exits 0 predict held.csv -o l.csv --limit 10 && head -11 a.csv | cmp - l.csv
+}
+check "the limit counts rows" limit_stops_early
+
+gzip_is_read() {
+    gzip -c held.csv >held.csv.gz && exits 0 predict held.csv.gz -o g.csv &&
+        cmp g.csv a.csv &&
+        head -c 2000 held.csv.gz >cut.csv.gz &&
+        exits 1 predict cut.csv.gz -o c.csv && grep -q 'cut off' err
+}
+check "gzip is read, a cut one is an error" gzip_is_read
+
+json_lines_are_read_and_written() {
+    awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) name[i] = $i; next } {
+        printf "{"
+        for (i = 1; i <= NF; i++)
+            printf("%s\"%s\":%s", (i > 1 ? "," : ""), name[i], $i)
+        print "}" }' held.csv >held.jsonl
+    exits 0 predict held.jsonl -o j.csv && cmp j.csv a.csv &&
+        exits 0 predict held.jsonl -o j.jsonl &&
+        head -1 j.jsonl | grep -q '^{"sample_id":0,"prediction":0.[0-9]*,"label":1}$' &&
+        [ "$(wc -l <j.jsonl)" = "$(wc -l <held.jsonl)" ] &&
+        echo 'no json' >>held.jsonl && exits 3 predict held.jsonl -o k.jsonl &&
+        grep -q '"row":114,"line":115' k.jsonl.errors.jsonl
+}
+check "JSON Lines are read and written" json_lines_are_read_and_written
+
+nothing_in_is_nothing_out() {
+    : >empty.csv
+    head -1 held.csv >head.csv
+    exits 0 predict empty.csv -o empty_out.csv &&
+        exits 0 predict head.csv -o head_out.csv &&
+        [ "$(cat empty_out.csv)" = "$(cat head_out.csv)" ]
+}
+check "no rows in are no rows out" nothing_in_is_nothing_out
+
+check "a missing input is refused" exits 2 predict none.csv -o x.csv
+check "a missing model is refused" \
+    exits 2 "$calm" predict held.csv --model none.json -o x.csv
+check "too few columns are refused" exits 2 predict narrow.csv -o x.csv
+check "an output that is the input is refused" \
+    exits 2 predict held.csv -o ./held.csv --overwrite
+check "an unknown option is refused" exits 2 predict held.csv -o x.csv --what
+check "no output is refused" exits 2 predict held.csv
+check "a number that is none is refused" \
+    exits 2 predict held.csv -o x.csv --batch-size ten
+refused_leaves_nothing() { [ ! -e x.csv ] && [ ! -e x.csv.calm-part ]; }
+check "what is refused leaves nothing behind" refused_leaves_nothing
+
+broken_models_are_refused() {
+    : >empty.json
+    head -c 3000 model.json >cut.json
+    printf '{"learner": 7}' >odd.json
+    for model in empty cut odd; do
+        exits 2 "$calm" predict held.csv --model $model.json -o x.csv ||
+            return 1
+    done
+}
+check "broken models are refused with a sentence" broken_models_are_refused
+
+pinned_model_is_checked() {
+    hash=$(sha256sum model.json | cut -c1-64)
+    exits 0 predict held.csv -o p.csv --model-sha256 "$hash" &&
+        exits 2 predict held.csv -o q.csv --model-sha256 "${hash%?}x"
+}
+check "a model is pinned by its hash" pinned_model_is_checked
+
+unclosed_quote_names_its_line() {
+    { cat held.csv; printf '9,"1,2\n3\n'; } >open.csv
+    exits 1 predict open.csv -o o.csv && grep -q 'line 116' err &&
+        [ -e o.csv.calm-part ] && [ ! -e o.csv ]
+}
+check "an unclosed quote is named by its line" unclosed_quote_names_its_line
+
+# A larger file, to be interrupted.
+{ cat held.csv; for i in $(seq 400); do tail -n +2 held.csv; done; } >large.csv
+
+reader_that_leaves() {
+    predict large.csv -o - 2>/dev/null | head -1 >first
+    [ "$(cat first)" = "sample_id,prediction,label" ]
+}
+check "a reader that leaves ends the run" reader_that_leaves
+
+sigpipe_is_the_end() {
+    # The write end of a fifo whose reader goes away at once.
+    mkfifo fifo && { head -1 fifo >/dev/null & } &&
+        exits 141 sh -c "exec '$calm' predict large.csv --model model.json \
+            -o - >fifo"
+}
+check "it dies by SIGPIPE then" sigpipe_is_the_end
+
+interrupted_then_again() {
+    "$calm" predict - --model model.json -o int.csv <fifo2 2>err &
+    pid=$!
+    exec 9>fifo2
+    cat large.csv >&9 # and no end
+    for try in $(seq 100); do
+        [ -s int.csv.calm-part ] && break
+        sleep 0.05
+    done
+    kill -s "$1" "$pid"
+    wait "$pid"
+    code=$?
+    exec 9>&-
+    [ "$code" = "$2" ] && [ ! -e int.csv ] && [ -e int.csv.calm-part ] &&
+        grep -q ' rows: ' err && exits 0 predict large.csv -o int.csv &&
+        [ "$(wc -l <int.csv)" = "$(wc -l <large.csv)" ] && rm int.csv
+}
+mkfifo fifo2
+check "SIGTERM: a summary, the partial output kept, then again" \
+    interrupted_then_again TERM 143
+
+killed_then_again() {
+    "$calm" predict large.csv --model model.json -o kill.csv --threads 1 \
+        --batch-size 50 2>/dev/null &
+    pid=$!
+    sleep 0.2
+    kill -9 "$pid" 2>/dev/null
+    wait "$pid" 2>/dev/null
+    if [ -e kill.csv ]; then
+        [ "$(wc -l <kill.csv)" = "$(wc -l <large.csv)" ]
+        return
+    fi
+    exits 0 predict large.csv -o kill.csv &&
+        [ "$(wc -l <kill.csv)" = "$(wc -l <large.csv)" ]
+}
+check "killed at any moment, the second run is whole" killed_then_again
+
+full_disk() {
+    mkdir full && mount -t tmpfs -o size=64k tmpfs full 2>/dev/null ||
+        { echo "no tmpfs here"; return 0; }
+    exits 1 predict large.csv -o full/o.csv && grep -q 'No space' err &&
+        [ ! -e full/o.csv ]
+    code=$?
+    umount full
+    return $code
+}
+check "a full disk stops it and keeps the final name free" full_disk
+
+two_runs() {
+    "$calm" predict - --model model.json -o two.csv <fifo2 2>/dev/null &
+    pid=$!
+    exec 9>fifo2
+    cat held.csv >&9
+    for try in $(seq 100); do
+        [ -e two.csv.calm-part ] && break
+        sleep 0.05
+    done
+    exits 2 predict held.csv -o two.csv
+    code=$?
+    exec 9>&-
+    wait "$pid" && return $code
+}
+check "two runs cannot write one output" two_runs
+
+check "the doctor finds nothing" exits 0 "$calm" doctor
+check "both backends predict the same" sh -c "
+    CALM_BACKEND=epoll '$calm' predict held.csv --model model.json -o e.csv -q &&
+    cmp e.csv a.csv"
+finish
