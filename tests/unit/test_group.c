@@ -471,6 +471,30 @@ static int end_and_cancel_in_one_tick_the_end_wins(void *arg)
     return 0;
 }
 
+static int spawn_after_10_ms(void *arg)
+{
+    struct worker *worker = arg;
+    calm_sleep(10 * CALM_MS);
+    check_equal(calm_group_size(worker->group), 0);
+    check(calm_spawn(worker->group, work, worker) != NULL);
+    return 0;
+}
+
+/* The last task has ended and the body is ready, but it has not run yet. */
+static int spawn_between_the_last_end_and_the_body_is_awaited(void *arg)
+{
+    struct log log = {""};
+    calm_group outer, inner;
+    struct worker worker = {&log, &inner, "late", 0, 20};
+    calm_group_begin(&outer);
+    calm_group_begin(&inner);
+    calm_spawn(&inner, sleep_ms, number(10));
+    calm_spawn(&outer, spawn_after_10_ms, &worker);
+    check_equal(calm_group_end(&inner, 0), 0);
+    check_text(log.text, "late ");
+    return calm_group_end(&outer, 0);
+}
+
 static int group_used_again_begins_anew(void *arg)
 {
     calm_group group;
@@ -511,6 +535,7 @@ int main(void)
         virtual_test(nested_groups_abort_from_the_inside_only),
         virtual_test(failure_in_the_outer_group_cancels_the_inner),
         virtual_test(end_and_cancel_in_one_tick_the_end_wins),
+        virtual_test(spawn_between_the_last_end_and_the_body_is_awaited),
         virtual_test(group_used_again_begins_anew),
     };
     return run_list("group", tests, sizeof tests / sizeof *tests);

@@ -239,8 +239,11 @@ static int await_when_cancelled_still_delivers(void *arg)
     int result = 0;
     check_equal(calm_await(ended, &result), -ECANCELED);
     check_equal(result, 5);
+    int64_t start = calm_now();
     check_equal(calm_await(running, &result), -ECANCELED);
     check_equal(result, 9);
+    check_equal(seen.first, -ECANCELED);
+    check_equal(ms_since(start), 50);
     check_equal(calm_await(NULL, &result), -ECANCELED);
     check_equal(calm_timeout_end(&timeout, -ECANCELED), -ETIMEDOUT);
     return calm_group_end(&group, 0);
