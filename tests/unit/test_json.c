@@ -352,7 +352,7 @@ static const struct {
     {"{\"c\":{[]:1}}", "column 7: a name in quotes is missing"},
     {"{\"a\":1,\f\"b\":2}", "column 8: a name in quotes is missing"},
     {"{\"a\":\v1}", "column 6: '?1' is not a JSON value"},
-    {"{\"a\":1\x1a}", "column 7: a ',' or '}' is missing"},
+    {"{\"a\":\x1a}", "column 6: '?' is not a JSON value"},
     {"{\"a\":\xef\xbb\xbf"
      "1}",
         "column 6: '\xef\xbb\xbf"
