@@ -26,6 +26,14 @@ enum {
     BLOCK = 512 << 10, /* bytes of input */
     ROWS_MOST = BLOCK / 16,
     LINE_MOST = 64, /* of the output */
+    SLOTS = 16,     /* blocks between reading and writing */
+};
+
+/* The output of a block, until all before it are written. */
+struct slot {
+    char *text;
+    size_t size, rows;
+    bool ready;
 };
 
 struct floor {
@@ -34,7 +42,10 @@ struct floor {
     int columns; /* without the id */
     int output;
     size_t rows;
+    size_t next; /* the block that is read next */
     size_t turn; /* the block that is written next */
+    bool writing;
+    struct slot slots[SLOTS];
     mtx_t lock;
     cnd_t turned;
 };
@@ -42,12 +53,10 @@ struct floor {
 /* What one thread works with. */
 struct worker {
     struct floor *floor;
-    size_t first;
     size_t rows;
     float *matrix;
     const char **ids;
     uint8_t *id_sizes;
-    char *text;
 };
 
 static void must(bool good, const char *what)
@@ -108,9 +117,10 @@ static char *probability_write(char *at, float value)
     return at + 7;
 }
 
-static size_t block_format(struct worker *worker, const float *values)
+static size_t block_format(
+    const struct worker *worker, const float *values, char *text)
 {
-    char *at = worker->text;
+    char *at = text;
     for (size_t i = 0; i < worker->rows; i++) {
         at = mempcpy(at, worker->ids[i], worker->id_sizes[i]);
         *at++ = ',';
@@ -119,21 +129,42 @@ static size_t block_format(struct worker *worker, const float *values)
         *at++ = values[i] > 0.5f ? '1' : '0';
         *at++ = '\n';
     }
-    return (size_t)(at - worker->text);
+    return (size_t)(at - text);
 }
 
-static void block_write(struct worker *worker, size_t block, size_t size)
+/* Takes the next block; waits while there is no slot for its output. */
+static size_t block_take(struct floor *all)
 {
-    struct floor *all = worker->floor;
     mtx_lock(&all->lock);
-    while (all->turn != block)
+    size_t block = all->next++;
+    while (block >= all->turn + SLOTS)
         cnd_wait(&all->turned, &all->lock);
     mtx_unlock(&all->lock);
-    must(write(all->output, worker->text, size) == (ssize_t)size, "write");
+    return block;
+}
+
+/* Hands a block's output in. Whoever finds nobody writing writes all that is
+ * ready and in order. */
+static void block_put(struct floor *all, struct slot *slot)
+{
     mtx_lock(&all->lock);
-    all->turn++;
-    all->rows += worker->rows;
-    cnd_broadcast(&all->turned);
+    slot->ready = true;
+    if (all->writing) {
+        mtx_unlock(&all->lock);
+        return;
+    }
+    all->writing = true;
+    while ((slot = &all->slots[all->turn % SLOTS])->ready) {
+        mtx_unlock(&all->lock);
+        must(write(all->output, slot->text, slot->size) == (ssize_t)slot->size,
+            "write");
+        mtx_lock(&all->lock);
+        slot->ready = false;
+        all->rows += slot->rows;
+        all->turn++;
+        cnd_broadcast(&all->turned);
+    }
+    all->writing = false;
     mtx_unlock(&all->lock);
 }
 
@@ -171,35 +202,42 @@ static const char *line_find(const struct floor *all, size_t place)
     return found ? found + 1 : all->end;
 }
 
-/* Every second block. */
 static int worker_main(void *arg)
 {
     struct worker *worker = arg;
     struct floor *all = worker->floor;
-    for (size_t block = worker->first;; block += THREADS) {
+    for (;;) {
+        size_t block = block_take(all);
+        struct slot *slot = &all->slots[block % SLOTS];
         const char *begin = line_find(all, block * BLOCK);
         if (begin == all->end)
             return 0;
         block_parse(worker, begin, line_find(all, (block + 1) * BLOCK));
         const float *values = worker->rows ? block_predict(worker) : NULL;
-        block_write(worker, block, block_format(worker, values));
+        slot->size = block_format(worker, values, slot->text);
+        slot->rows = worker->rows;
+        block_put(all, slot);
     }
+}
+
+static void *memory(size_t size)
+{
+    void *place = malloc(size);
+    must(place, "memory");
+    return place;
 }
 
 static void threads_run(struct floor *all)
 {
     thrd_t threads[THREADS];
     struct worker workers[THREADS];
+    for (size_t i = 0; i < SLOTS; i++)
+        all->slots[i].text = memory(ROWS_MOST * LINE_MOST);
     for (size_t i = 0; i < THREADS; i++) {
-        workers[i] = (struct worker){.floor = all, .first = i};
-        workers[i].matrix =
-            malloc(ROWS_MOST * (size_t)all->columns * sizeof(float));
-        workers[i].ids = malloc(ROWS_MOST * sizeof(char *));
-        workers[i].id_sizes = malloc(ROWS_MOST);
-        workers[i].text = malloc(ROWS_MOST * LINE_MOST);
-        must(workers[i].matrix && workers[i].ids && workers[i].id_sizes &&
-                 workers[i].text,
-            "memory");
+        workers[i] = (struct worker){.floor = all,
+            .matrix = memory(ROWS_MOST * (size_t)all->columns * sizeof(float)),
+            .ids = memory(ROWS_MOST * sizeof(char *)),
+            .id_sizes = memory(ROWS_MOST)};
         must(thrd_create(&threads[i], worker_main, &workers[i]) == 0, "thread");
     }
     for (size_t i = 0; i < THREADS; i++) {
@@ -207,8 +245,9 @@ static void threads_run(struct floor *all)
         free(workers[i].matrix);
         free(workers[i].ids);
         free(workers[i].id_sizes);
-        free(workers[i].text);
     }
+    for (size_t i = 0; i < SLOTS; i++)
+        free(all->slots[i].text);
 }
 
 /* ---- the program ---- */

@@ -126,12 +126,18 @@ static void stay_end(calm_socket *socket, bool *in_use)
         calm_socket_close(socket);
 }
 
+/* Being ready is nothing that could be lost, so here a cancel wins: also when
+ * the peer sends after it but before the kernel has heard of it. And a cancel
+ * is told once, to the wait that it meets: no other wait may follow. */
 static int wait_fd(int fd, enum calm__op_kind kind)
 {
+    if (calm_cancelled())
+        return -ECANCELED;
     struct calm__op op = {.kind = kind, .fd = fd};
-    return calm__op_wait(&op, kind == CALM__OP_READABLE
-                                  ? "a descriptor to be readable"
-                                  : "a descriptor to be writable");
+    int rc = calm__op_wait(&op, kind == CALM__OP_READABLE
+                                    ? "a descriptor to be readable"
+                                    : "a descriptor to be writable");
+    return rc == 0 && calm_cancelled() ? -ECANCELED : rc;
 }
 
 /* Waits, and tells whether the socket is still there. */

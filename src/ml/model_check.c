@@ -12,6 +12,7 @@
  */
 #include "ml/model_check.h"
 
+#include "base/fault.h"
 #include "ml/model_scan.h"
 
 #include <calm/error.h>
@@ -172,11 +173,11 @@ static bool tree_walk(struct check *check)
     if (todo->room < 2 * count + 2) {
         free(todo->values);
         todo->room = 2 * count + 2;
-        todo->values = malloc(todo->room * sizeof *todo->values);
+        todo->values = calm__alloc(todo->room * sizeof *todo->values);
     }
     if (!todo->values) {
         todo->room = 0;
-        return calm__scan_fail(&check->scan, "no memory is left");
+        return calm__scan_fail(&check->scan, calm__scan_no_memory);
     }
     todo->count = 1;
     todo->values[0] = 0;
@@ -444,6 +445,8 @@ static const char *file_wrong(const struct check *check)
 static int result(struct check *check, struct calm__outline *ret_outline)
 {
     struct calm__scan *scan = &check->scan;
+    if (scan->wrong == calm__scan_no_memory)
+        return calm_fail(-ENOMEM, "no memory to check the model");
     if (scan->wrong)
         return calm_fail(CALM_EMODEL, "%s (at byte %zu of %zu)", scan->wrong,
             (size_t)(scan->at - scan->begin),
@@ -461,9 +464,10 @@ static int result(struct check *check, struct calm__outline *ret_outline)
 int calm__model_check(
     const char *data, size_t len, struct calm__outline *ret_outline)
 {
-    struct check *check = calloc(1, sizeof *check);
+    struct check *check = calm__alloc(sizeof *check);
     if (!check)
         return calm_fail(-ENOMEM, "no memory to check the model");
+    memset(check, 0, sizeof *check);
     calm__scan_init(&check->scan, data, len);
     check->parallel = 1;
     check->feature_most = -1;

@@ -16,6 +16,8 @@
 
 enum { DEPTH_MOST = 64 };
 
+const char calm__scan_no_memory[] = "no memory is left";
+
 void calm__scan_init(struct calm__scan *scan, const char *data, size_t len)
 {
     *scan = (struct calm__scan){.begin = data, .at = data, .end = data + len};
@@ -401,7 +403,7 @@ bool calm__scan_integers(
         if (value < INT32_MIN || value > INT32_MAX)
             return calm__scan_fail(scan, "a number is too large");
         if (!integers_add(integers, value))
-            return calm__scan_fail(scan, "no memory is left");
+            return calm__scan_fail(scan, calm__scan_no_memory);
     }
     return !scan->wrong;
 }

@@ -230,12 +230,15 @@ static int names_copy(struct model *model)
     if (count != model->base.features)
         return calm_fail(CALM_EMODEL, "it has %zu features and names for %llu",
             model->base.features, (unsigned long long)count);
-    model->names = calloc(count, sizeof *model->names);
-    for (bst_ulong i = 0; model->names && i < count; i++)
+    model->names = calm__alloc(count * sizeof *model->names);
+    if (!model->names)
+        return calm_fail(-ENOMEM, "no memory for names");
+    memset(model->names, 0, count * sizeof *model->names);
+    for (bst_ulong i = 0; i < count; i++)
         if (!(model->names[i] = strdup(names[i])))
             return calm_fail(-ENOMEM, "no memory for names");
     model->base.names = (const char *const *)model->names;
-    return model->names ? 0 : calm_fail(-ENOMEM, "no memory for names");
+    return 0;
 }
 
 /* The text of an attribute, or NULL. */
@@ -349,9 +352,10 @@ static int model_fill(struct model *model, const char *data, size_t len,
 int calm__model_xgboost_load(const char *data, size_t len,
     const calm_model_opts *opts, calm_model **ret_model)
 {
-    struct model *model = calloc(1, sizeof *model);
+    struct model *model = calm__alloc(sizeof *model);
     if (!model)
         return calm_fail(-ENOMEM, "no memory for a model");
+    memset(model, 0, sizeof *model);
     int rc = model_fill(
         model, data, len, opts ? opts->rounds : CALM_MODEL_ROUNDS_AUTO);
     if (rc < 0)
