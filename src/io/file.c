@@ -57,29 +57,33 @@ static ssize_t read_waiting(int fd, void *buffer, size_t len, int64_t offset)
     return calm__op_wait(&op, "a read of a file");
 }
 
+ssize_t calm__file_read_some(int fd, char *buffer, size_t len, int64_t offset)
+{
+    for (;;) {
+        if (calm__enter() < 0)
+            return -ECANCELED;
+        size_t part = len < INLINE_CHUNK ? len : INLINE_CHUNK;
+        ssize_t got = read_cached(fd, buffer, part, offset);
+        /* Nothing, an answer of file systems without NOWAIT included, is
+         * asked again properly: only that zero is the end of the file. */
+        if (got <= 0)
+            got = read_waiting(fd, buffer, len, offset);
+        if (got != -EINTR && got != -EAGAIN)
+            return got;
+    }
+}
+
 ssize_t calm__file_read_fd(int fd, char *buffer, size_t len, int64_t offset)
 {
     size_t done = 0;
     while (done < len) {
-        size_t part = len - done;
-        if (part > INLINE_CHUNK)
-            part = INLINE_CHUNK;
-        ssize_t got =
-            read_cached(fd, buffer + done, part, offset + (int64_t)done);
-        /* Nothing, an answer of file systems without NOWAIT included, is
-         * asked again properly: only that zero is the end of the file. */
-        if (got <= 0)
-            got = read_waiting(
-                fd, buffer + done, len - done, offset + (int64_t)done);
-        if (got == -EINTR || got == -EAGAIN)
-            got = 0, errno = 0;
-        else if (got == 0)
-            break;
+        ssize_t got = calm__file_read_some(
+            fd, buffer + done, len - done, offset + (int64_t)done);
         if (got < 0)
             return got;
+        if (got == 0)
+            break;
         done += (size_t)got;
-        if (done < len && calm__enter() < 0)
-            return -ECANCELED;
     }
     return (ssize_t)done;
 }

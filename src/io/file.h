@@ -8,8 +8,11 @@
  * nothing is to be created. Else -EAGAIN; other errors are final. */
 int calm__file_open_cached(const char *path, int flags);
 
-/* Reads LEN bytes from OFFSET, fewer only at the end: what is cached inline,
- * the rest by the backend. Suspends. */
+/* One step of a read from OFFSET: what is cached, inline, else what the
+ * backend brings. Returns up to LEN bytes, 0 only at the end. Suspends. */
+ssize_t calm__file_read_some(int fd, char *buffer, size_t len, int64_t offset);
+
+/* Reads LEN bytes from OFFSET, fewer only at the end. Suspends. */
 ssize_t calm__file_read_fd(int fd, char *buffer, size_t len, int64_t offset);
 
 #endif

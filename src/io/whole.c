@@ -81,7 +81,8 @@ static ssize_t read_blocking(int fd, char *buffer, size_t len, int64_t offset)
 }
 
 /* Reads to the end of the file, whatever its size says: it may grow, and what
- * lies in /proc has none. */
+ * lies in /proc has none. One byte more is asked for than there should be, so
+ * a read that brings the size is known to have met the end. */
 static int read_to_end(int fd, calm_bytes *bytes, read_fn *read_some)
 {
     struct stat status;
@@ -135,7 +136,7 @@ int calm_file_read_all(const char *path, calm_bytes *ret_bytes)
     calm_bytes_reset(ret_bytes);
     int fd = calm__file_open_cached(path, O_RDONLY | O_NONBLOCK);
     if (fd >= 0) {
-        rc = read_to_end(fd, ret_bytes, calm__file_read_fd);
+        rc = read_to_end(fd, ret_bytes, calm__file_read_some);
         close(fd);
         if (rc == -ESPIPE) /* a FIFO or a terminal: it may block for long */
             rc = calm_blocking(read_call, &(struct read_job){path, ret_bytes});
