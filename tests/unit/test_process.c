@@ -44,9 +44,8 @@ static calm_process_result result;
 static int output_errors_and_status_are_told_apart(void *arg)
 {
     nothing_before();
-    check_equal(
-        calm_process_run(shell("echo out; echo err >&2; exit 7"), NULL, &result),
-        0);
+    check_equal(calm_process_run(shell("echo out; echo err >&2; exit 7"), NULL,
+                    &result), 0);
     check_equal(result.exit.status, 7);
     check_equal(result.exit.signal, 0);
     check_text(calm_bytes_text(&result.out), "out\n");
