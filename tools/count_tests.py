@@ -4,9 +4,9 @@
     count_tests.py TESTLOG.json...
 
 A program that reports its cases (cmocka's "[       OK ] name", or lines that
-begin with "ok" and "not ok") counts as those; any other as one. A program
-that died adds a failure of its own, as its later cases never ran. The exit
-code is 1 when something failed or nothing ran.
+begin with "ok" and "not ok") counts as those; any other as one, and so does a
+program that failed, or died, without naming a case. The exit code is 1 when
+something failed or nothing ran.
 """
 
 import json
@@ -15,12 +15,13 @@ import sys
 
 CMOCKA = re.compile(r"^\[ +(OK|FAILED|SKIPPED) +\] (.+)$", re.MULTILINE)
 OF_A_GROUP = re.compile(r"\d+ test\(s\)")
-PLAIN = re.compile(r"^(not )?ok\b[^#\n]*(# *(?:skip|SKIP))?", re.MULTILINE)
+PLAIN = re.compile(r"^(not )?ok\b([^#\n]*)(# *(?:skip|SKIP).*)?", re.MULTILINE)
 
 
 def cases_of(text):
-    """The passed, failed and skipped cases that a program's output tells."""
-    passed = failed = skipped = 0
+    """What a program's output tells: passed, failed, the names of skipped."""
+    passed = failed = 0
+    skipped = []
     groups = re.split(r"^\[=+\] .*Running .*$", text, flags=re.MULTILINE)
     for group in groups:
         # A failure is told twice: when it happens, and in the list at the end.
@@ -34,10 +35,10 @@ def cases_of(text):
                 names[word].add(name)
         passed += len(names["OK"])
         failed += len(names["FAILED"])
-        skipped += len(names["SKIPPED"])
-    for bad, skip in PLAIN.findall(text):
+        skipped += sorted(names["SKIPPED"])
+    for bad, sentence, skip in PLAIN.findall(text):
         if skip:
-            skipped += 1
+            skipped.append(sentence.strip(" -") + ": " + skip.strip("# "))
         elif bad:
             failed += 1
         else:
@@ -56,16 +57,19 @@ def main(paths):
             if test["result"] == "SKIP":
                 reason = text.strip().splitlines()
                 print(f"skipped: {test['name']}: {(reason or ['?'])[-1]}")
-                left_out = max(left_out, 1)
-            elif test["result"] in ("OK", "EXPECTEDFAIL"):
-                if good + bad + left_out == 0:
+                skipped += max(len(left_out), 1)
+                continue
+            for name in left_out:
+                print(f"skipped: {test['name']}: {name}")
+            if test["result"] in ("OK", "EXPECTEDFAIL"):
+                if good + bad + len(left_out) == 0:
                     good = 1
             else:
                 print(f"failed: {test['name']}: {test['result']}")
                 bad = max(bad, 1)
             passed += good
             failed += bad
-            skipped += left_out
+            skipped += len(left_out)
     tail = f", {skipped} skipped" if skipped else ""
     print(f"{passed} passed, {failed} failed{tail}")
     return 1 if failed or passed == 0 else 0

@@ -37,8 +37,9 @@ typedef struct calm_input calm_input;
 CALM_SUSPENDS int calm_input_open(const char *path, calm_input **ret_input)
     __attribute__((warn_unused_result));
 
-/* Reads LEN bytes into BUFFER, fewer only before the end of the input. Returns
- * how many, 0 at the end; or an errno of read, CALM_EFORMAT for a compressed
+/* Reads up to LEN bytes into BUFFER. Returns how many, fewer than LEN only
+ * before the end of the input, or from a pipe, which gives what it has, at
+ * least one; 0 at the end. Or an errno of read, CALM_EFORMAT for a compressed
  * file that is damaged, cut short, or has other data behind its end,
  * CALM_ELIMIT for one that needs a window over 128 MiB, with a sentence that
  * names the file. What was read before the damage comes out first.

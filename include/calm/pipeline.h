@@ -61,7 +61,7 @@ typedef struct calm_pipeline {
     /* Takes an item back, in the order of the source, with the code of the
      * stage that failed it or what the last one returned; calm_message(code)
      * is the sentence. Called by one task, may suspend. A negative result
-     * ends the run. NULL: items are simply done. */
+     * ends the run, and drop() gets the item. NULL: items are simply done. */
     int (*sink)(void *item, int code, void *ctx);
 
     /* Frees an item that will not reach the sink, as the run was ended. */

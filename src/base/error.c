@@ -10,6 +10,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,7 +129,7 @@ const char *calm__code_text(int code)
             return own_codes[i].text;
     if (code >= 0)
         return "success";
-    const char *text = strerrordesc_np(-code);
+    const char *text = code > INT_MIN ? strerrordesc_np(-code) : NULL;
     return text ? text : "unknown error";
 }
 
@@ -144,10 +145,11 @@ const char *calm_code_name(int code)
     for (size_t i = 0; i < sizeof own_codes / sizeof *own_codes; i++)
         if (own_codes[i].code == code)
             return own_codes[i].name;
-    const char *name = strerrorname_np(code < 0 ? -code : code);
+    unsigned int number = code < 0 ? -(unsigned int)code : (unsigned int)code;
+    const char *name = number <= INT_MAX ? strerrorname_np((int)number) : NULL;
     if (name)
         return name;
-    snprintf(unknown, sizeof unknown, "E%d", code < 0 ? -code : code);
+    snprintf(unknown, sizeof unknown, "E%u", number);
     return unknown;
 }
 

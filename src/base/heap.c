@@ -122,11 +122,11 @@ int calm__heap_reserve(struct calm__heap *heap, size_t count)
 {
     if (count <= heap->capacity / 2)
         return 0;
+    if (count > UINT32_MAX / 8) /* places are counted in 32 bits */
+        return -ENOMEM;
     size_t capacity = heap->capacity ? heap->capacity : 64;
     while (capacity / 2 < count)
         capacity *= 2;
-    if (capacity > UINT32_MAX / 4)
-        return -ENOMEM;
     if (entries_resize(&heap->entries, capacity / 2) < 0 ||
         entries_resize(&heap->run, capacity) < 0)
         return -ENOMEM;

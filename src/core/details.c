@@ -1,8 +1,9 @@
 /* details.c - what most tasks do not have: a name and local values
  *
- * The values are a list that is only ever added to at its front, so a child
- * can share its parent's: setting a value again puts a newer one before the
- * older. Nodes are counted, as a child may outlive the task that set them.
+ * The values are a list that a child shares with its parent: what is shared
+ * does not change any more, and setting such a value again puts a newer one
+ * at the front. Nodes are counted, as a child may outlive the task that set
+ * them.
  */
 #include "core/details.h"
 
@@ -11,6 +12,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct calm__local_value {
     struct calm__local_value *next;
@@ -58,9 +60,9 @@ void calm__details_free(struct calm__details *details)
 static struct calm__details *own_details(void)
 {
     struct calm_task *task = calm__self();
-    if (task && !task->details)
+    if (!task->details)
         task->details = calm__details_new();
-    return task ? task->details : NULL;
+    return task->details;
 }
 
 const char *calm_task_name(const calm_task *task)
@@ -78,20 +80,42 @@ const char *calm_task_name(const calm_task *task)
 
 int calm_name(const char *format, ...)
 {
+    if (!calm__self())
+        return calm_fail(-EPERM, "a name was given outside a task");
     struct calm__details *details = own_details();
     if (!details)
         return calm_fail(-ENOMEM, "no memory for a task's name");
+    char name[sizeof details->name]; /* the old one may be an argument */
     va_list args;
     va_start(args, format);
-    vsnprintf(details->name, sizeof details->name, format, args);
+    vsnprintf(name, sizeof name, format, args);
     va_end(args);
+    memcpy(details->name, name, sizeof name);
     return 0;
+}
+
+/* The node of KEY if nobody shares it: neither it nor one before it has been
+ * inherited by a child. */
+static struct calm__local_value *unshared(
+    struct calm__details *details, const calm_local *key)
+{
+    struct calm__local_value *value = details ? details->values : NULL;
+    while (value && value->references == 1 && value->key != key)
+        value = value->next;
+    return value && value->references == 1 ? value : NULL;
 }
 
 int calm_local_set(const calm_local *key, void *value)
 {
+    if (!calm__self())
+        return calm_fail(-EPERM, "a value was set outside a task");
     struct calm__details *details = own_details();
-    struct calm__local_value *node = calm__alloc(sizeof *node);
+    struct calm__local_value *node = unshared(details, key);
+    if (node) {
+        node->value = value;
+        return 0;
+    }
+    node = calm__alloc(sizeof *node);
     if (!details || !node) {
         free(node);
         return calm_fail(-ENOMEM, "no memory for a task's value");

@@ -57,15 +57,15 @@ static bool gather_spawn(calm_group *group, calm_fn *fn, void *arg,
     return true;
 }
 
-/* Ends a gather of which STARTED calls were begun; keeps the caller's error
- * slot as the group's end has left it. */
-static int gather_end(calm_group *group, size_t started, size_t count,
+/* Ends a gather of which *STARTED calls have begun at its end; keeps the
+ * caller's error slot as the group's end has left it. */
+static int gather_end(calm_group *group, const size_t *started, size_t count,
     calm_result *results)
 {
     int rc = calm_group_end(group, 0);
-    if (started < count && results) {
+    if (*started < count && results) {
         struct calm__error *error = calm__error_take();
-        results_not_started(results, started, count);
+        results_not_started(results, *started, count);
         calm__error_set(error);
     }
     return rc;
@@ -85,7 +85,7 @@ int calm_gather(const calm_call *calls, size_t count, calm_result *ret_results)
         gather_spawn(&group, calls[started].fn, calls[started].arg, started,
             ret_results ? &ret_results[started] : NULL))
         started++;
-    return gather_end(&group, started, count, ret_results);
+    return gather_end(&group, &started, count, ret_results);
 }
 
 /* ---- map ---- */
@@ -133,7 +133,7 @@ static int map_limited(struct map *map, size_t limit)
     while (workers < limit &&
         gather_spawn(&group, map_work, map, workers, NULL))
         workers++;
-    return gather_end(&group, map->next, map->count, map->results);
+    return gather_end(&group, &map->next, map->count, map->results);
 }
 
 static int map_all(struct map *map)
@@ -145,7 +145,7 @@ static int map_all(struct map *map)
         gather_spawn(&group, map->fn, map->items + started * map->size,
             started, map->results ? &map->results[started] : NULL))
         started++;
-    return gather_end(&group, started, map->count, map->results);
+    return gather_end(&group, &started, map->count, map->results);
 }
 
 int calm_map(calm_fn *fn, void *items, size_t count, size_t size,

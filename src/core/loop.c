@@ -385,9 +385,10 @@ static void deadlock_end(struct calm__loop *loop)
         if (any_ready(loop))
             return;
     }
-    if (!calm__waits_break(loop))
-        calm__fatal("calm: deadlock: %s",
-            loop->report ? loop->report->text : "");
+    calm__waits_break(loop);
+    if (!any_ready(loop))
+        calm__fatal("calm: %s",
+            loop->report ? loop->report->text : "deadlock");
 }
 
 /* Time as tests see it: what is certain to complete is waited for, then the

@@ -67,9 +67,9 @@ bool calm__posts_run(struct calm__loop *loop);
 void calm__timer_fire(struct calm__timer *timer);
 
 /* report.c: the names of all waiting tasks and what they wait for; and the end
- * of all waits by force, with -EDEADLK. False when none could be ended. */
+ * of all waits that can be ended by force, with -EDEADLK. */
 struct calm__error *calm__deadlock_report(struct calm__loop *loop);
-bool calm__waits_break(struct calm__loop *loop);
+void calm__waits_break(struct calm__loop *loop);
 
 /* task.c */
 struct calm_task *calm__task_new(

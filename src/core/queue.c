@@ -207,6 +207,25 @@ static const struct calm__wait put_wait = {
 static const struct calm__wait join_wait = {
     "the items of a queue to be done", joiner_cancel};
 
+/* ---- close ---- */
+
+static void shut_out(calm_waiters *waiters)
+{
+    while (waiters->first) {
+        struct calm_task *task = waiters->first;
+        calm__waiters_remove(waiters, task);
+        calm__unpark(task, -ESHUTDOWN);
+    }
+}
+
+/* A closed queue is drained when it is empty, and not when all its items are
+ * granted: a getter that is cancelled yet leaves its item to those who wait. */
+static void getters_end(struct queue *queue)
+{
+    if (queue->closed && queue->count == 0)
+        shut_out(&queue->getters);
+}
+
 /* ---- put and get ---- */
 
 static int store(struct queue *queue, const void *item)
@@ -241,6 +260,7 @@ static void take(struct queue *queue, void *ret_item)
         heap_down(queue);
     }
     grant_room(queue);
+    getters_end(queue);
 }
 
 int calm_queue_try_put(calm_queue *opaque, const void *item)
@@ -257,7 +277,7 @@ int calm_queue_try_get(calm_queue *opaque, void *ret_item)
 {
     struct queue *queue = (void *)opaque;
     if (queue->count == queue->get_grants)
-        return queue->closed ? -ESHUTDOWN : -EAGAIN;
+        return queue->closed && queue->count == 0 ? -ESHUTDOWN : -EAGAIN;
     take(queue, ret_item);
     return 0;
 }
@@ -298,21 +318,11 @@ int calm_queue_get(calm_queue *opaque, void *ret_item)
     return 0;
 }
 
-static void shut_out(calm_waiters *waiters)
-{
-    while (waiters->first) {
-        struct calm_task *task = waiters->first;
-        calm__waiters_remove(waiters, task);
-        calm__unpark(task, -ESHUTDOWN);
-    }
-}
-
-/* Whoever waits for an item now waits because there is none left. */
 void calm_queue_close(calm_queue *opaque)
 {
     struct queue *queue = (void *)opaque;
     queue->closed = true;
-    shut_out(&queue->getters);
+    getters_end(queue);
     shut_out(&queue->putters);
 }
 

@@ -35,7 +35,9 @@ static void task_add(struct calm_task *task, void *ctx)
     text_add(text, task->wait->what);
     struct calm_task *whom =
         task->wait->whom ? task->wait->whom(task, task->wait_object) : NULL;
-    if (whom) {
+    if (whom && whom->state >= CALM__ENDED) {
+        text_add(text, " a task that has ended");
+    } else if (whom) {
         text_add(text, " '");
         text_add(text, calm_task_name(whom));
         text_add(text, "'");
@@ -56,21 +58,19 @@ struct calm__error *calm__deadlock_report(struct calm__loop *loop)
     return calm__error_new(-EDEADLK, text.buffer);
 }
 
+/* Who waits for the end of another goes on when that has ended: its wait is
+ * left alone, and the other is told why. */
 static void wait_break(struct calm_task *task, void *ctx)
 {
-    bool *broken = ctx;
-    if (task->state != CALM__WAITING || !task->wait->cancel)
+    if (task->state != CALM__WAITING || !task->wait->cancel ||
+        task->wait->for_end)
         return;
     task->wait->cancel(task, task->wait_object);
-    if (task->state == CALM__READY) {
+    if (task->state == CALM__READY)
         task->result = -EDEADLK;
-        *broken = true;
-    }
 }
 
-bool calm__waits_break(struct calm__loop *loop)
+void calm__waits_break(struct calm__loop *loop)
 {
-    bool broken = false;
-    calm__tasks_visit(loop, wait_break, &broken);
-    return broken;
+    calm__tasks_visit(loop, wait_break, NULL);
 }

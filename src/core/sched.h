@@ -50,6 +50,10 @@ struct calm__wait {
 
     /* For reports: the task that must act first, or NULL if unknown. */
     struct calm_task *(*whom)(struct calm_task *task, void *object);
+
+    /* It waits for the end of whom(), and cancel() only passes the cancel on
+     * to that. */
+    bool for_end;
 };
 
 enum calm__state {

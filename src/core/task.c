@@ -105,6 +105,7 @@ void calm__task_free(struct calm__loop *loop, struct calm_task *task)
         calm__error_free(task->context.error);
     if (task->details)
         calm__details_free(task->details);
+    task->details = NULL; /* a report may ask for the name of a record */
     task->state = CALM__FREE;
     task->next = loop->free_tasks;
     loop->free_tasks = task;
@@ -296,7 +297,8 @@ static struct calm_task *await_whom(struct calm_task *task, void *object)
 }
 
 static const struct calm__wait await_wait = {
-    .what = "the end of", .cancel = await_cancel, .whom = await_whom};
+    .what = "the end of", .cancel = await_cancel, .whom = await_whom,
+    .for_end = true};
 
 static int await_ended(struct calm_task *task)
 {

@@ -7,7 +7,7 @@
  */
 #include "host/lifetime.h"
 
-#include "core/sched.h"
+#include "core/loop.h"
 #include "host/pool.h"
 #include "host/ticker.h"
 
@@ -29,6 +29,8 @@ static void forked(void)
         return;
     atomic_store(&calm__forked_child, true);
     calm__context = NULL;
+    if (calm__loop_here) /* should the child return to it, it must end */
+        atomic_store(&calm__loop_here->posting, 0);
     calm__loop_here = NULL;
 }
 

@@ -15,6 +15,7 @@
 
 #include "base/fault.h"
 #include "core/loop.h"
+#include "host/lifetime.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -61,6 +62,19 @@ static void give_back(struct taken *taken, void (*handler)(int))
         now.sa_handler == handler)
         sigaction(taken->number, &taken->previous, NULL);
     taken->taken = false;
+}
+
+static void take_unless_ignored(struct taken *taken, void (*handler)(int))
+{
+    take(taken, handler, NULL, SA_RESTART);
+    if (taken->previous.sa_handler == SIG_IGN)
+        give_back(taken, handler);
+}
+
+/* SIGPIPE is ignored by a handler that does nothing: unlike SIG_IGN that does
+ * not pass on to the programs that this one executes. */
+static void pipe_handler(int number)
+{
 }
 
 /* ---- faults ---- */
@@ -176,11 +190,8 @@ static void take_interrupts(struct calm__loop *loop, bool terminates)
     interrupt_post.run = interrupt_run;
     atomic_store(&interrupted_by, 0);
     atomic_store(&interrupted_loop, loop);
-    for (int i = 0; i < (terminates ? 2 : 1); i++) {
-        take(&interrupts[i], interrupt_handler, NULL, SA_RESTART);
-        if (interrupts[i].previous.sa_handler == SIG_IGN)
-            give_back(&interrupts[i], interrupt_handler);
-    }
+    for (int i = 0; i < (terminates ? 2 : 1); i++)
+        take_unless_ignored(&interrupts[i], interrupt_handler);
 }
 
 static int give_back_interrupts(void)
@@ -189,7 +200,7 @@ static int give_back_interrupts(void)
         give_back(&interrupts[i], interrupt_handler);
     atomic_store(&interrupted_loop, NULL);
     /* A handler in another thread may hold on to the loop still. */
-    while (atomic_load(&handling) > 0)
+    while (atomic_load(&handling) > 0 && !calm__forked())
         continue;
     return atomic_load(&interrupted_by);
 }
@@ -211,7 +222,7 @@ void calm__signals_begin(struct calm__signals *signals, struct calm__loop *loop,
 {
     pthread_mutex_lock(&lock);
     if (runs++ == 0) {
-        take(&pipe_taken, SIG_IGN, NULL, 0);
+        take_unless_ignored(&pipe_taken, pipe_handler);
         for (int i = 0; i < 2; i++)
             take(&faults[i], NULL, fault_handler, SA_SIGINFO | SA_ONSTACK);
     }
@@ -225,13 +236,15 @@ void calm__signals_begin(struct calm__signals *signals, struct calm__loop *loop,
 int calm__signals_end(struct calm__signals *signals)
 {
     int number = signals->interrupts ? give_back_interrupts() : 0;
+    fault_stack_unset(signals->fault_stack);
+    if (calm__forked()) /* whoever held the lock stayed behind */
+        return number;
     pthread_mutex_lock(&lock);
     if (--runs == 0) {
-        give_back(&pipe_taken, SIG_IGN);
+        give_back(&pipe_taken, pipe_handler);
         for (int i = 0; i < 2; i++)
             give_back(&faults[i], fault_handler_address());
     }
     pthread_mutex_unlock(&lock);
-    fault_stack_unset(signals->fault_stack);
     return number;
 }

@@ -4,6 +4,7 @@
  *     csv_quote.c   masks -> which bytes stand in quotes; options
  *     csv_cut.c     a stream -> blocks of whole records
  *     csv_split.c   a block -> records of fields
+ *     csv_record.c  quotes off, UTF-8, bounds, counts
  *     csv_floats.c  a block -> a matrix
  *     csv_header.c  the names of the columns
  *     csv_table.c   a small text -> header and cells
@@ -25,6 +26,7 @@
 /* Windows are small enough for text, masks and index to stay in the first
  * level of the cache between the steps. */
 #define CALM__CSV_WINDOW 64 /* lanes: 4 KiB of text */
+#define CALM__CSV_WINDOW_BYTES (CALM__CSV_WINDOW * CALM__CSV_LANE)
 
 struct calm__csv_masks {
     uint64_t quote;
@@ -122,8 +124,44 @@ const char *calm__csv_foreign_encoding(const char *data, size_t len);
 
 /* ---- the splitter -------------------------------------------------------- */
 
-/* Where the block begins that is being split. */
-const char *calm__csv_block_begin(const calm_csv_splitter *splitter);
+struct calm_csv_splitter {
+    calm_csv_opts opts;
+    size_t expected;        /* fields in a record; 0 before the first */
+    const char *begin;      /* of the block */
+    const char *text;       /* the begin of the next record */
+    const char *record_end; /* of the record before, with its CR */
+    const char *end;        /* of the block */
+    const char *scanned;    /* what begins here is not in the index yet */
+    const char *window;     /* the index counts from here */
+    struct calm__csv_quoting quoting;
+    unsigned window_flags; /* of all lanes together */
+    uint64_t line;
+    uint64_t row;
+    calm_csv_field *fields;
+    size_t capacity;
+    calm_bytes scratch; /* texts that are not as in the block, one record's */
+    struct calm__csv_cause *causes;
+    size_t next;
+    size_t indexed;
+    uint8_t lane_flags[CALM__CSV_WINDOW];
+    /* Places are written eight at a time: the room is for one lane more. */
+    uint32_t index[CALM__CSV_WINDOW_BYTES + CALM__CSV_LANE];
+};
+
+/* Makes room for a field more, up to columns_max; false without memory. */
+bool calm__csv_grow_fields(calm_csv_splitter *splitter);
+
+/* The second look at a record of raw fields, for the FLAGS of its lanes.
+ * Returns 0 or -ENOMEM; the record may have failed. */
+int calm__csv_look_again(
+    calm_csv_splitter *splitter, calm_csv_record *record, unsigned flags);
+
+/* Brings a record to the right number of fields. Returns whether it is to be
+ * left out. */
+bool calm__csv_is_left_out(
+    calm_csv_splitter *splitter, calm_csv_record *record);
+
+void calm__csv_drop_causes(calm_csv_splitter *splitter);
 
 /* Lays a cause down that lives until the next block. Returns it; a general
  * text when there is no memory. */

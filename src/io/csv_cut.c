@@ -234,8 +234,8 @@ static enum lane take_window(calm_csv_cutter *cutter, struct scan *scan)
 {
     struct calm__csv_masks masks[CALM__CSV_WINDOW];
     size_t len = scan->len - cutter->scanned;
-    if (len > CALM__CSV_WINDOW * CALM__CSV_LANE)
-        len = CALM__CSV_WINDOW * CALM__CSV_LANE;
+    if (len > CALM__CSV_WINDOW_BYTES)
+        len = CALM__CSV_WINDOW_BYTES;
     size_t lanes = calm__csv_scan(
         scan->data + cutter->scanned, len, cutter->separator, masks);
     for (size_t i = 0; i < lanes; i++) {

@@ -55,17 +55,17 @@ static bool is_missing(
 static inline bool convert(const struct missing *missing,
     const calm_csv_field *field, const char *start, float *to)
 {
-    double value;
-    if (missing->numbers && is_missing(missing, field->text, field->len))
-        value = NAN;
-    else if (field->len > 0 &&
-             calm__double_parse(field->text, field->len, start, &value))
-        ;
-    else if (is_missing(missing, field->text, field->len))
-        value = NAN;
+    const char *text = field->text;
+    size_t len = field->len;
+    double value = NAN;
+    if (missing->numbers && is_missing(missing, text, len))
+        *to = NAN;
+    else if (calm__double_parse(text, len, start, &value))
+        *to = (float)value;
+    else if (is_missing(missing, text, len))
+        *to = NAN;
     else
         return false;
-    *to = (float)value;
     return true;
 }
 
@@ -106,7 +106,7 @@ static void convert_record(calm_csv_splitter *splitter,
     const calm_csv_floats *floats, const struct missing *missing,
     const calm_csv_record *record, float *values, calm_csv_row *row)
 {
-    const char *begin = calm__csv_block_begin(splitter);
+    const char *begin = splitter->begin;
     size_t i = 0;
     if (record->status == 0) {
         for (; i < floats->count; i++) {

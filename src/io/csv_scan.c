@@ -228,7 +228,7 @@ static calm__csv_scan_fn *best_variant(void)
 size_t calm__csv_scan(const char *text, size_t len, char separator,
     struct calm__csv_masks *ret_masks)
 {
-    assert(len <= CALM__CSV_WINDOW * CALM__CSV_LANE);
+    assert(len <= CALM__CSV_WINDOW_BYTES);
     calm__csv_scan_fn *scan = best_variant();
     size_t lanes = len / CALM__CSV_LANE;
     size_t rest = len % CALM__CSV_LANE;

@@ -43,11 +43,18 @@ static inline int begin_field(calm_csv_writer *writer, size_t len)
     return 0;
 }
 
-/* Whether a text would not read back as it is: a byte order mark at the begin
- * of a file would be skipped. */
+/* At the begin of a file these would be skipped, or the file refused. */
+static bool is_byte_order_mark(const char *text, size_t len)
+{
+    return (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) ||
+           (len >= 2 && memcmp(text, "\xfe\xff", 2) == 0) ||
+           (len >= 2 && memcmp(text, "\xff\xfe", 2) == 0);
+}
+
+/* Whether a text would not read back as it is. */
 static bool must_quote(const char *text, size_t len, char separator)
 {
-    if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
+    if (is_byte_order_mark(text, len))
         return true;
     for (size_t i = 0; i < len; i++)
         if (text[i] == '"' || text[i] == separator || text[i] == '\n' ||

@@ -11,8 +11,7 @@ struct calm__decoder {
      * OUT_ROOM, and moves both. ENDED: nothing follows IN. Returns 0, or
      * CALM_EFORMAT for damage and for an end in the middle. */
     int (*decode)(struct calm__decoder *decoder, const char *in, size_t in_len,
-        size_t *in_at, char *out, size_t out_room, size_t *out_len,
-        bool ended);
+        size_t *in_at, char *out, size_t out_room, size_t *out_len, bool ended);
     void (*close)(struct calm__decoder *decoder);
 };
 

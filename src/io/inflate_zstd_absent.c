@@ -7,7 +7,6 @@
 
 int calm__zstd_open(struct calm__decoder **ret_decoder)
 {
-    return calm_fail(-ENOTSUP,
-        "this calm was built without Zstandard\n"
-        "hint: install libzstd-dev and build it again");
+    return calm_fail(-ENOTSUP, "this calm was built without Zstandard\n"
+                               "hint: install libzstd-dev and build it again");
 }

@@ -26,10 +26,12 @@ static void put_end(uint32_t *places, uint32_t count, size_t len)
 
 static int reserve(calm__json_index *index, size_t len)
 {
-    /* Below some bytes the capacity would be rounded to nothing. */
-    size_t capacity = len < 64 ? 64 : len;
-    if (index->parser && index->parser->capacity() >= capacity)
+    if (index->parser && index->parser->capacity() >= len)
         return 0;
+    /* Powers of two, so that texts of many lengths need it rarely. */
+    size_t capacity = 64;
+    while (capacity < len)
+        capacity *= 2;
     simdjson::error_code error;
     if (index->parser)
         error = index->parser->set_capacity(capacity);

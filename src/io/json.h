@@ -133,6 +133,11 @@ size_t calm__json_check_escapes(const char *text, size_t len);
 /* For a text that could not be indexed: the first place that is to blame. */
 struct calm__json_problem calm__json_explain(const char *text, size_t len);
 
+/* Blames UTF-8 first. simdjson looks at all of a text with vectors, but only
+ * at strings without: the causes shall not depend on the processor. */
+void calm__json_settle(
+    struct calm__json_problem *problem, const char *text, size_t len);
+
 /* A problem in words, without its place: "'NaN' is not a JSON value". Returns
  * BUFFER, which has SIZE bytes. */
 const char *calm__json_describe(const struct calm__json_problem *problem,

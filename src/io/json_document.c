@@ -38,18 +38,19 @@ static calm_json_doc *document_of(const calm_json_value *value)
 
 /* "line 2, column 5: ..." */
 static int fail_at(
-    const struct calm__json_problem *problem, const char *text, size_t len)
+    struct calm__json_problem problem, const char *text, size_t len)
 {
     char buffer[CALM__JSON_MESSAGE];
-    size_t line = 1, start = 0, at = problem->at < len ? problem->at : len;
+    calm__json_settle(&problem, text, len);
+    size_t line = 1, start = 0, at = problem.at < len ? problem.at : len;
     for (size_t i = 0; i < at; i++)
         if (text[i] == '\n') {
             line++;
             start = i + 1;
         }
-    return calm_fail(problem->status, "line %zu, column %zu: %s", line,
+    return calm_fail(problem.status, "line %zu, column %zu: %s", line,
         at - start + 1,
-        calm__json_describe(problem, text, buffer, sizeof buffer));
+        calm__json_describe(&problem, text, buffer, sizeof buffer));
 }
 
 /* Each token begins a value, but for what stands between them, and names: as
@@ -75,7 +76,7 @@ static int walk_text(struct calm__json_walk *walk)
     bool good = calm__json_take_value(walk, 0, &token);
     if (good && calm__json_has_token(walk))
         good = calm__json_refuse(walk, "there is more behind the value");
-    return good ? 0 : fail_at(&walk->problem, walk->text, walk->limit);
+    return good ? 0 : fail_at(walk->problem, walk->text, walk->limit);
 }
 
 static int new_document(
@@ -123,10 +124,8 @@ static int parse_with(struct calm__json_index *index, const char *text,
     const uint32_t *places;
     size_t count;
     int rc = calm__json_index_make(index, text, len, &places, &count);
-    if (rc == CALM_EFORMAT) {
-        struct calm__json_problem problem = calm__json_explain(text, len);
-        return fail_at(&problem, text, len);
-    }
+    if (rc == CALM_EFORMAT)
+        return fail_at(calm__json_explain(text, len), text, len);
     if (rc < 0)
         return calm_fail(rc, "no memory for a JSON document");
     if (count == 0)

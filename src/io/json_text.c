@@ -138,6 +138,14 @@ struct calm__json_problem calm__json_explain(const char *text, size_t len)
     return (struct calm__json_problem){CALM_EFORMAT, "invalid UTF-8", valid, 0};
 }
 
+void calm__json_settle(
+    struct calm__json_problem *problem, const char *text, size_t len)
+{
+    if (problem->status == CALM_EFORMAT &&
+        calm__csv_utf8_valid(text, len) < len)
+        *problem = calm__json_explain(text, len);
+}
+
 /* Copies a word for a message, at most 32 bytes of it and whole characters;
  * what cannot be printed becomes '?'. */
 static size_t copy_word(const char *text, size_t len, char *to)

@@ -32,6 +32,12 @@ static inline void put(calm_json_writer *writer, char c)
     writer->out->data[writer->out->len++] = c;
 }
 
+/* There is always room for it: see calm__bytes_room(). */
+static inline void end_text(calm_json_writer *writer)
+{
+    writer->out->data[writer->out->len] = '\0';
+}
+
 static inline bool in_object(const calm_json_writer *writer)
 {
     int top = writer->depth - 1;
@@ -75,7 +81,7 @@ static int begin(calm_json_writer *writer, bool object)
     writer->depth++;
     writer->more = false;
     put(writer, object ? '{' : '[');
-    calm_bytes_advance(writer->out, 0);
+    end_text(writer);
     return 0;
 }
 
@@ -91,7 +97,7 @@ static int end(calm_json_writer *writer, bool object)
     writer->depth--;
     writer->more = true;
     put(writer, object ? '}' : ']');
-    calm_bytes_advance(writer->out, 0);
+    end_text(writer);
     return 0;
 }
 
@@ -197,7 +203,7 @@ static int put_string(calm_json_writer *writer, const char *text, size_t len)
     if (rc < 0)
         return rc;
     put(writer, '"');
-    calm_bytes_advance(writer->out, 0);
+    end_text(writer);
     return 0;
 }
 
@@ -216,7 +222,7 @@ int calm_json_put_key(calm_json_writer *writer, const char *name)
     if (rc < 0)
         return rc;
     put(writer, ':');
-    calm_bytes_advance(writer->out, 0);
+    end_text(writer);
     writer->key = true;
     return 0;
 }
@@ -241,7 +247,8 @@ int calm_json_put_raw(calm_json_writer *writer, const char *json, size_t len)
         return rc;
     if (len > 0)
         memcpy(writer->out->data + writer->out->len, json, len);
-    calm_bytes_advance(writer->out, len);
+    writer->out->len += len;
+    end_text(writer);
     return 0;
 }
 
@@ -319,7 +326,7 @@ int calm_json_end_line(calm_json_writer *writer)
     if (rc < 0)
         return rc;
     put(writer, '\n');
-    calm_bytes_advance(writer->out, 0);
+    end_text(writer);
     writer->more = false;
     return 0;
 }

@@ -265,18 +265,18 @@ static int index_line(calm_jsonl_reader *reader, const calm_json_record *record)
 
 /* ---- causes -------------------------------------------------------------- */
 
-/* "line 7, column 12: ..." */
+/* "line 7, column 12: ..."; the problem's place counts from the line. */
 static void fail_line(calm_jsonl_reader *reader, calm_json_record *record,
-    const struct calm__json_problem *problem, const char *text)
+    struct calm__json_problem problem)
 {
     char buffer[CALM__JSON_MESSAGE];
-    calm__json_describe(problem, text, buffer, sizeof buffer);
-    size_t column = (size_t)(text + problem->at - record->text) + 1;
+    calm__json_settle(&problem, record->text, record->len);
+    calm__json_describe(&problem, record->text, buffer, sizeof buffer);
     calm_bytes_reset(&reader->cause);
     int rc = calm_bytes_printf(&reader->cause, "line %llu, column %zu: %s",
-        (unsigned long long)record->line, column, buffer);
-    record->status = problem->status;
-    record->cause = rc == 0 ? calm_bytes_text(&reader->cause) : problem->what;
+        (unsigned long long)record->line, problem.at + 1, buffer);
+    record->status = problem.status;
+    record->cause = rc == 0 ? calm_bytes_text(&reader->cause) : problem.what;
 }
 
 /* ---- members ------------------------------------------------------------- */
@@ -420,7 +420,8 @@ static void read_line(calm_jsonl_reader *reader, calm_json_record *record)
             copy_repeated(reader);
         record->fields = reader->fields;
     } else {
-        fail_line(reader, record, &walk.problem, walk.text);
+        walk.problem.at -= start;
+        fail_line(reader, record, walk.problem);
     }
     reader->place = walk.place;
 }
@@ -430,16 +431,15 @@ int calm_jsonl_next(calm_jsonl_reader *reader, calm_json_record *ret_record)
     if (!next_line(reader, ret_record))
         return 0;
     if (ret_record->len > reader->record_max) {
-        struct calm__json_problem problem = {
-            CALM_ELIMIT, "the line is longer than it may be", 0, 0};
-        fail_line(reader, ret_record, &problem, ret_record->text);
+        fail_line(reader, ret_record,
+            (struct calm__json_problem){.status = CALM_ELIMIT,
+                .what = "the line is longer than it may be"});
         return 1;
     }
     int rc = index_line(reader, ret_record);
     if (rc == CALM_EFORMAT) {
-        struct calm__json_problem problem =
-            calm__json_explain(ret_record->text, ret_record->len);
-        fail_line(reader, ret_record, &problem, ret_record->text);
+        fail_line(reader, ret_record,
+            calm__json_explain(ret_record->text, ret_record->len));
         return 1;
     }
     if (rc == 0)

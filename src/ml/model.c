@@ -16,8 +16,8 @@ static bool is_file(const char *name)
 
 static const struct kind {
     bool (*claims)(const char *name);
-    CALM_SUSPENDS int (*open)(const char *name, const calm_model_opts *opts,
-        calm_model **ret_model);
+    CALM_SUSPENDS int (*open)(
+        const char *name, const calm_model_opts *opts, calm_model **ret_model);
 } kinds[] = {
     {is_file, calm__model_file_open},
 };
@@ -77,8 +77,8 @@ int calm_model_predict(calm_model *model, const float *matrix, size_t rows,
 {
     if (columns != model->features)
         return calm_fail(-EINVAL,
-            "the model expects %zu features, the data has %zu",
-            model->features, columns);
+            "the model expects %zu features, the data has %zu", model->features,
+            columns);
     return rows ? model->methods->predict(model, matrix, rows, ret_values) : 0;
 }
 

@@ -25,8 +25,8 @@ struct calm__model_methods {
 
     /* As calm_model_predict(); the columns have been checked, and there is at
      * least one row. Called by several threads at once. */
-    int (*predict)(calm_model *model, const float *matrix, size_t rows,
-        float *ret_values);
+    int (*predict)(
+        calm_model *model, const float *matrix, size_t rows, float *ret_values);
 };
 
 /* Opens a model that is a file; see calm_model_open(). */

@@ -12,6 +12,7 @@
  */
 #include "ml/model_check.h"
 
+#include "base/fault.h"
 #include "ml/model_scan.h"
 
 #include <calm/error.h>
@@ -23,7 +24,11 @@
 
 /* Far beyond real models, and small enough that sums cannot overflow and a
  * row of either fits into memory. */
-enum { FEATURES_MOST = 1000000, CLASSES_MOST = 100000 };
+enum {
+    FEATURES_MOST = 1000000,
+    CLASSES_MOST = 100000,
+    CATEGORIES_MOST = 1 << 24, /* a float must hold the code */
+};
 
 enum { NO_NODE = -1, VISITED = -2 };
 
@@ -168,11 +173,11 @@ static bool tree_walk(struct check *check)
     if (todo->room < 2 * count + 2) {
         free(todo->values);
         todo->room = 2 * count + 2;
-        todo->values = malloc(todo->room * sizeof *todo->values);
+        todo->values = calm__alloc(todo->room * sizeof *todo->values);
     }
     if (!todo->values) {
         todo->room = 0;
-        return calm__scan_fail(&check->scan, "no memory is left");
+        return calm__scan_fail(&check->scan, calm__scan_no_memory);
     }
     todo->count = 1;
     todo->values[0] = 0;
@@ -182,7 +187,28 @@ static bool tree_walk(struct check *check)
     return true;
 }
 
-static bool categories_check(struct check *check)
+/* The nodes that split by category have a set of categories each, in the
+ * order of the nodes: XGBoost gives an empty set to one that is out of order,
+ * and ends the process when it is asked for. */
+static bool category_nodes_check(struct check *check)
+{
+    size_t sets = 0;
+    for (size_t i = 0; i < check->split_types.count; i++) {
+        int32_t type = check->split_types.values[i];
+        if (type != 0 && type != 1)
+            return calm__scan_fail(&check->scan, "a split of an unknown kind");
+        if (type == 0)
+            continue;
+        if (sets == check->cat_nodes.count ||
+            check->cat_nodes.values[sets] != (int32_t)i)
+            return calm__scan_fail(&check->scan, "a split lacks categories");
+        sets++;
+    }
+    return sets == check->cat_nodes.count ||
+           calm__scan_fail(&check->scan, "categories without a split");
+}
+
+static bool category_sets_check(struct check *check)
 {
     size_t sets = check->cat_nodes.count;
     int32_t all = (int32_t)check->categories.count;
@@ -196,7 +222,7 @@ static bool categories_check(struct check *check)
     }
     for (int32_t i = 0; i < all; i++)
         if (check->categories.values[i] < 0 ||
-            check->categories.values[i] >= 1 << 24)
+            check->categories.values[i] >= CATEGORIES_MOST)
             return calm__scan_fail(&check->scan, "there is no such category");
     return true;
 }
@@ -217,7 +243,8 @@ static bool tree_check(struct check *check)
         if (check->parents.values[i] < 0 ||
             (size_t)check->parents.values[i] >= count)
             return calm__scan_fail(scan, "a tree's node has no such parent");
-    return categories_check(check) && tree_walk(check);
+    return category_nodes_check(check) && category_sets_check(check) &&
+           tree_walk(check);
 }
 
 static bool tree_read(struct check *check, void *into)
@@ -324,9 +351,24 @@ static bool objective_read(struct check *check, void *into)
     return OBJECT_READ(check, fields);
 }
 
+/* XGBoost 1.7 reads what is no number as 0 and predicts from there. Later
+ * ones write one for each class, in brackets. */
+static bool base_score_read(struct check *check, void *into)
+{
+    struct calm__text text;
+    if (!calm__scan_text(&check->scan, &text))
+        return false;
+    for (size_t i = 0; i < text.len; i++)
+        if (!memchr("0123456789+-.eE[], ", text.data[i], 19))
+            return calm__scan_fail(
+                &check->scan, "the base score is not a number");
+    return true;
+}
+
 static bool parameters_read(struct check *check, void *into)
 {
     static const struct field fields[] = {
+        {"base_score", base_score_read, 0},
         {"num_class", parameter_read, AT(classes)},
         {"num_feature", parameter_read, AT(features_said)},
         {"num_target", parameter_read, AT(targets)},
@@ -403,6 +445,8 @@ static const char *file_wrong(const struct check *check)
 static int result(struct check *check, struct calm__outline *ret_outline)
 {
     struct calm__scan *scan = &check->scan;
+    if (scan->wrong == calm__scan_no_memory)
+        return calm_fail(-ENOMEM, "no memory to check the model");
     if (scan->wrong)
         return calm_fail(CALM_EMODEL, "%s (at byte %zu of %zu)", scan->wrong,
             (size_t)(scan->at - scan->begin),
@@ -420,9 +464,10 @@ static int result(struct check *check, struct calm__outline *ret_outline)
 int calm__model_check(
     const char *data, size_t len, struct calm__outline *ret_outline)
 {
-    struct check *check = calloc(1, sizeof *check);
+    struct check *check = calm__alloc(sizeof *check);
     if (!check)
         return calm_fail(-ENOMEM, "no memory to check the model");
+    memset(check, 0, sizeof *check);
     calm__scan_init(&check->scan, data, len);
     check->parallel = 1;
     check->feature_most = -1;

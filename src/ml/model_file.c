@@ -103,8 +103,8 @@ static int hash_check(const char *expected, const char *hash)
 {
     if (strcasecmp(expected, hash) == 0)
         return 0;
-    return calm_fail(CALM_EMODEL, "its SHA-256 is %s, expected was %s", hash,
-        expected);
+    return calm_fail(
+        CALM_EMODEL, "its SHA-256 is %s, expected was %s", hash, expected);
 }
 
 /* Whether it looks like what XGBoost's save_model() writes: '{' and, spaces
@@ -158,8 +158,8 @@ int calm__model_file_open(
 {
     struct job job = {path, opts, NULL};
     if (opts && opts->sha256 && !is_hash(opts->sha256))
-        return calm_fail(-EINVAL, "'%.70s' is not the SHA-256 of a file",
-            opts->sha256);
+        return calm_fail(
+            -EINVAL, "'%.70s' is not the SHA-256 of a file", opts->sha256);
     int rc = calm_blocking(model_load, &job);
     if (rc == 0)
         *ret_model = job.model;

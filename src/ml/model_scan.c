@@ -16,6 +16,8 @@
 
 enum { DEPTH_MOST = 64 };
 
+const char calm__scan_no_memory[] = "no memory is left";
+
 void calm__scan_init(struct calm__scan *scan, const char *data, size_t len)
 {
     *scan = (struct calm__scan){.begin = data, .at = data, .end = data + len};
@@ -122,7 +124,8 @@ static bool length_read(struct calm__scan *scan, int64_t *ret_length)
     scan->at += 8;
     /* Each of the things that are counted takes a byte at least. */
     if (*ret_length < 0 || (uint64_t)*ret_length > left(scan))
-        return calm__scan_fail(scan, "a length is more than the file holds");
+        return calm__scan_fail(
+            scan, "the file is cut off, or a length in it wrong");
     return true;
 }
 
@@ -134,8 +137,8 @@ static char type_take(struct calm__scan *scan)
     if (type)
         return type;
     if (scan->at == scan->end)
-        return '\0';
-    return *scan->at++;
+        cut_off(scan);
+    return scan->wrong ? '\0' : *scan->at++;
 }
 
 static bool array_header(struct calm__scan *scan, struct calm__scan_list *list)
@@ -289,13 +292,21 @@ static bool integer_parse(struct calm__text text, int64_t *ret_value)
     return true;
 }
 
+static bool json_integer(struct calm__scan *scan, int64_t *ret_value)
+{
+    struct calm__text word = json_word(scan);
+    if (scan->at == scan->end)
+        return cut_off(scan);
+    return integer_parse(word, ret_value) ||
+           calm__scan_fail(scan, "a whole number was expected");
+}
+
 bool calm__scan_integer(struct calm__scan *scan, int64_t *ret_value)
 {
     if (scan->wrong)
         return false;
     if (!scan->binary)
-        return integer_parse(json_word(scan), ret_value) ||
-               calm__scan_fail(scan, "a whole number was expected");
+        return json_integer(scan, ret_value);
     char type = type_take(scan);
     size_t size = type_size(type);
     if (size == 0 || type == 'd' || type == 'D')
@@ -392,7 +403,7 @@ bool calm__scan_integers(
         if (value < INT32_MIN || value > INT32_MAX)
             return calm__scan_fail(scan, "a number is too large");
         if (!integers_add(integers, value))
-            return calm__scan_fail(scan, "no memory is left");
+            return calm__scan_fail(scan, calm__scan_no_memory);
     }
     return !scan->wrong;
 }

@@ -49,6 +49,9 @@ struct calm__integers {
 /* Begins to read the LEN bytes at DATA, which begin with '{'. */
 void calm__scan_init(struct calm__scan *scan, const char *data, size_t len);
 
+/* What is wrong when no memory was left, to be compared by its address. */
+extern const char calm__scan_no_memory[];
+
 /* Remembers the first thing that is wrong; returns false. */
 bool calm__scan_fail(struct calm__scan *scan, const char *wrong);
 

@@ -55,29 +55,27 @@ struct answer {
 
 /* ---- errors ---- */
 
-/* Copies one line of what the library says: without the time and the place in
- * its source in front ("[12:00:00] ../src/x.cc:12: "), and without the stack
- * trace behind. */
+/* Copies the first line of what the library says, without the time and the
+ * place in its source ("[12:00:00] ../src/x.cc:12: "). Behind it come pieces
+ * of the file, which may hold anything, and a stack trace. */
 static void library_text(char *text, size_t size)
 {
     const char *from = XGBGetLastError();
-    const char *end = strstr(from, "Stack trace");
-    if (!end)
-        end = from + strlen(from);
     if (*from == '[') {
         const char *place = strstr(from, "] ");
         const char *message = place ? strstr(place + 2, ": ") : NULL;
-        if (message && message < end)
+        if (message)
             from = message + 2;
     }
-    size_t len = 0;
-    for (; from < end && len + 1 < size; from++) {
-        char c = *from > ' ' && *from < 127 ? *from : ' ';
-        if (c != ' ' || (len > 0 && text[len - 1] != ' '))
-            text[len++] = c;
-    }
-    while (len > 0 && text[len - 1] == ' ')
+    while (*from == ' ' || *from == '\n')
+        from++;
+    size_t len = strcspn(from, "\n");
+    while (len > 0 && (from[len - 1] == ' ' || from[len - 1] == ':'))
         len--;
+    if (len >= size)
+        len = size - 1;
+    for (size_t i = 0; i < len; i++)
+        text[i] = (unsigned char)from[i] < ' ' ? ' ' : from[i];
     text[len] = '\0';
 }
 
@@ -85,8 +83,8 @@ static int library_fails(const char *what)
 {
     char text[240];
     library_text(text, sizeof text);
-    return calm_fail(CALM_EMODEL, "%s: %s", what,
-        *text ? text : "XGBoost does not say why");
+    return calm_fail(
+        CALM_EMODEL, "%s: %s", what, *text ? text : "XGBoost does not say why");
 }
 
 static void be_silent(const char *text)
@@ -97,8 +95,8 @@ static void be_silent(const char *text)
 
 /* Some 0.3 us of some 70 that a call of 32 rows takes; the rest of what calm
  * adds is the copy of the values. */
-static void array_describe(char *array, size_t size, const float *matrix,
-    size_t rows, size_t columns)
+static void array_describe(
+    char *array, size_t size, const float *matrix, size_t rows, size_t columns)
 {
     snprintf(array, size,
         "{\"data\":[%llu,true],\"shape\":[%zu,%zu],\"typestr\":\"<f4\","
@@ -165,8 +163,8 @@ static int model_predict(
 {
     struct model *model = (struct model *)base;
     return model->way == IN_PLACE
-        ? predict_in_place(model, matrix, rows, ret_values)
-        : predict_by_matrix(model, matrix, rows, ret_values);
+               ? predict_in_place(model, matrix, rows, ret_values)
+               : predict_by_matrix(model, matrix, rows, ret_values);
 }
 
 static void model_close(calm_model *base)
@@ -232,12 +230,15 @@ static int names_copy(struct model *model)
     if (count != model->base.features)
         return calm_fail(CALM_EMODEL, "it has %zu features and names for %llu",
             model->base.features, (unsigned long long)count);
-    model->names = calloc(count, sizeof *model->names);
-    for (bst_ulong i = 0; model->names && i < count; i++)
+    model->names = calm__alloc(count * sizeof *model->names);
+    if (!model->names)
+        return calm_fail(-ENOMEM, "no memory for names");
+    memset(model->names, 0, count * sizeof *model->names);
+    for (bst_ulong i = 0; i < count; i++)
         if (!(model->names[i] = strdup(names[i])))
             return calm_fail(-ENOMEM, "no memory for names");
     model->base.names = (const char *const *)model->names;
-    return model->names ? 0 : calm_fail(-ENOMEM, "no memory for names");
+    return 0;
 }
 
 /* The text of an attribute, or NULL. */
@@ -259,8 +260,8 @@ static int rounds_choose(struct model *model, enum calm_model_rounds rounds)
         rounds = attribute(model, "scikit_learn") ? CALM_MODEL_ROUNDS_BEST
                                                   : CALM_MODEL_ROUNDS_ALL;
     const char *best = rounds == CALM_MODEL_ROUNDS_BEST
-        ? attribute(model, "best_iteration")
-        : NULL;
+                           ? attribute(model, "best_iteration")
+                           : NULL;
     int trained = 0;
     if (!best || XGBoosterBoostedRounds(model->booster, &trained))
         return 0;
@@ -294,14 +295,30 @@ static int first_predict(struct model *model)
     return rc;
 }
 
-static int booster_load(struct model *model, const char *data, size_t len)
+/* A booster that will not start OpenMP's threads, not even to load: they would
+ * stay, and spin, beside a thread of calm's pool. Parameters only count once
+ * the booster is configured, which asking for its features does, and which it
+ * refuses without any; the model's own number takes this one's place. */
+static int booster_create(struct model *model)
 {
     bst_ulong features = 0;
     XGBRegisterLogCallback(be_silent);
     XGBSetGlobalConfig("{\"verbosity\":0}");
     if (XGBoosterCreate(NULL, 0, &model->booster) ||
         XGBoosterSetParam(model->booster, "nthread", "1") ||
-        XGBoosterLoadModelFromBuffer(model->booster, data, len) ||
+        XGBoosterSetParam(model->booster, "num_feature", "1") ||
+        XGBoosterGetNumFeature(model->booster, &features))
+        return library_fails("XGBoost does not start");
+    return 0;
+}
+
+static int booster_load(struct model *model, const char *data, size_t len)
+{
+    bst_ulong features = 0;
+    int rc = booster_create(model);
+    if (rc < 0)
+        return rc;
+    if (XGBoosterLoadModelFromBuffer(model->booster, data, len) ||
         XGBoosterGetNumFeature(model->booster, &features))
         return library_fails("XGBoost refuses it");
     if (features != model->base.features)
@@ -335,9 +352,10 @@ static int model_fill(struct model *model, const char *data, size_t len,
 int calm__model_xgboost_load(const char *data, size_t len,
     const calm_model_opts *opts, calm_model **ret_model)
 {
-    struct model *model = calloc(1, sizeof *model);
+    struct model *model = calm__alloc(sizeof *model);
     if (!model)
         return calm_fail(-ENOMEM, "no memory for a model");
+    memset(model, 0, sizeof *model);
     int rc = model_fill(
         model, data, len, opts ? opts->rounds : CALM_MODEL_ROUNDS_AUTO);
     if (rc < 0)

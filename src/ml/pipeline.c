@@ -42,8 +42,9 @@ struct flow {
     struct envelope *envelopes;
     struct envelope **ring; /* of the sink, by number */
     size_t envelope_count;
-    calm_task *source;
-    calm_timeout patience;
+    calm_timeout patience; /* with what is in flight */
+    calm_timeout asking;   /* the source, while ASKS */
+    bool asks;
     bool stopping;
     bool ended;
 };
@@ -55,27 +56,44 @@ static calm_queue *first_queue(struct flow *flow)
     return flow->pipeline->stage_count ? &flow->stages[0].queue : &flow->last;
 }
 
-/* Takes one item from the source into the pipeline. Returns 1, 0 at the end. */
+static int source_call(struct flow *flow, struct envelope **ret_envelope)
+{
+    int rc = calm_queue_get(&flow->free, ret_envelope);
+    if (rc < 0)
+        return rc;
+    calm_pipeline *pipeline = flow->pipeline;
+    return pipeline->source(&(*ret_envelope)->item, pipeline->ctx);
+}
+
+/* Asks the source in a scope of its own: to stop is to end the asking, while
+ * an item that was taken may still wait for room. Returns as the source, or 0
+ * when stopped. */
+static int source_ask(struct flow *flow, struct envelope **ret_envelope)
+{
+    if (flow->stopping)
+        return 0;
+    calm_timeout_begin(&flow->asking, CALM_FOREVER);
+    flow->asks = true;
+    int rc = source_call(flow, ret_envelope);
+    flow->asks = false;
+    rc = calm_timeout_end(&flow->asking, rc);
+    return rc == -ETIMEDOUT && flow->stopping ? 0 : rc;
+}
+
+/* Takes one item from the source into the pipeline. Returns 1, 0 at the end.
+ * A cancel while the item waits for room leaves it to flow_clear(). */
 static int source_step(struct flow *flow)
 {
     calm_pipeline *pipeline = flow->pipeline;
     struct envelope *envelope;
-    int rc = calm_queue_get(&flow->free, &envelope);
-    if (rc < 0)
-        return rc;
-    rc = flow->stopping ? 0 : pipeline->source(&envelope->item, pipeline->ctx);
+    int rc = source_ask(flow, &envelope);
     if (rc <= 0)
         return rc;
     envelope->in_use = true;
     envelope->code = 0;
     envelope->number = pipeline->counts.items++;
     pipeline->counts.in_flight++;
-    /* There are no more envelopes than the queues hold, but a short queue may
-     * be full: then a cancel of this task must not lose the item. */
-    calm_shield shield;
-    calm_shield_begin(&shield);
     rc = calm_queue_put(first_queue(flow), &envelope);
-    calm_shield_end(&shield);
     return rc < 0 ? rc : 1;
 }
 
@@ -86,8 +104,6 @@ static int source_work(void *arg)
     int rc = 1;
     while (rc > 0)
         rc = source_step(flow);
-    if (flow->stopping && rc == -ECANCELED)
-        rc = 0;
     if (rc == 0)
         calm_queue_close(first_queue(flow));
     return rc;
@@ -279,7 +295,8 @@ static int stop_work(void *arg)
     int rc = calm_sleep(CALM_FOREVER);
     if (!flow->ended) {
         flow->stopping = true;
-        calm_cancel(flow->source);
+        if (flow->asks)
+            calm_timeout_reset(&flow->asking, 0);
         calm_timeout_reset(&flow->patience, flow->pipeline->drain);
     }
     return rc;
@@ -293,7 +310,7 @@ static int flow_run(struct flow *flow)
         for (size_t n = flow->stages[i].workers; n > 0; n--)
             calm_release(calm_spawn(&group, stage_work, &flow->stages[i]));
     calm_release(calm_spawn(&group, sink_work, flow));
-    flow->source = calm_spawn(&group, source_work, flow);
+    calm_release(calm_spawn(&group, source_work, flow));
     return calm_group_end(&group, 0);
 }
 

@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 struct batch {
     struct batch *next; /* among the spare ones */
@@ -398,13 +399,30 @@ static int columns_choose(struct work *work)
 
 /* ---- the run ---- */
 
+/* Replacing an output that is also read would lose what it was made from. */
+static int output_is_free(const calm_predict_opts *opts)
+{
+    const char *const read[] = {opts->input, opts->model};
+    struct stat output, other;
+    if (stat(opts->output, &output) < 0)
+        return 0;
+    for (size_t i = 0; i < 2; i++)
+        if (stat(read[i], &other) == 0 && other.st_dev == output.st_dev &&
+            other.st_ino == output.st_ino)
+            return calm_fail(
+                -EINVAL, "the output is '%s', which is read", read[i]);
+    return 0;
+}
+
 static int work_open(struct work *work)
 {
     const calm_predict_opts *opts = work->opts;
     struct calm__dataset_opts dataset = {.path = opts->input, .csv = opts->csv};
     struct calm__sink *sink = NULL;
-    int rc = calm_model_open(opts->model,
-        &(calm_model_opts){.sha256 = opts->model_sha256}, &work->model);
+    int rc = output_is_free(opts);
+    if (rc == 0)
+        rc = calm_model_open(opts->model,
+            &(calm_model_opts){.sha256 = opts->model_sha256}, &work->model);
     if (rc == 0)
         rc = calm__dataset_open(&dataset, &work->dataset);
     if (rc == 0)

@@ -47,7 +47,7 @@ int calm_retry(calm_fn *fn, void *arg, const calm_retry_opts *given)
         int64_t wait = calm_retry_wait(&opts, attempt);
         if (!opts.no_jitter)
             wait = calm__random_upto(wait);
-        if (opts.total && calm_now() - start + wait > opts.total)
+        if (opts.total && wait > opts.total - (calm_now() - start))
             return rc;
         if (opts.on_retry)
             opts.on_retry(arg, attempt, rc, wait);

@@ -87,10 +87,36 @@ gzip_is_read() {
 }
 check "gzip is read, a cut one is an error" gzip_is_read
 
+json_lines_are_read_and_written() {
+    awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) name[i] = $i; next } {
+        printf "{"
+        for (i = 1; i <= NF; i++)
+            printf("%s\"%s\":%s", (i > 1 ? "," : ""), name[i], $i)
+        print "}" }' held.csv >held.jsonl
+    exits 0 predict held.jsonl -o j.csv && cmp j.csv a.csv &&
+        exits 0 predict held.jsonl -o j.jsonl &&
+        head -1 j.jsonl | grep -q '^{"sample_id":0,"prediction":0.[0-9]*,"label":1}$' &&
+        [ "$(wc -l <j.jsonl)" = "$(wc -l <held.jsonl)" ] &&
+        echo 'no json' >>held.jsonl && exits 3 predict held.jsonl -o k.jsonl &&
+        grep -q '"row":114,"line":115' k.jsonl.errors.jsonl
+}
+check "JSON Lines are read and written" json_lines_are_read_and_written
+
+nothing_in_is_nothing_out() {
+    : >empty.csv
+    head -1 held.csv >head.csv
+    exits 0 predict empty.csv -o empty_out.csv &&
+        exits 0 predict head.csv -o head_out.csv &&
+        [ "$(cat empty_out.csv)" = "$(cat head_out.csv)" ]
+}
+check "no rows in are no rows out" nothing_in_is_nothing_out
+
 check "a missing input is refused" exits 2 predict none.csv -o x.csv
 check "a missing model is refused" \
     exits 2 "$calm" predict held.csv --model none.json -o x.csv
 check "too few columns are refused" exits 2 predict narrow.csv -o x.csv
+check "an output that is the input is refused" \
+    exits 2 predict held.csv -o ./held.csv --overwrite
 check "an unknown option is refused" exits 2 predict held.csv -o x.csv --what
 check "no output is refused" exits 2 predict held.csv
 check "a number that is none is refused" \

@@ -35,12 +35,16 @@ static int reports;
 
 /* ---- checks ---- */
 
+/* Counts a failure; the first few of a test are worth printing. */
+static bool failure_counts(void)
+{
+    return atomic_fetch_add(&failed_checks, 1) < 8;
+}
+
 bool test_check(bool good, const char *file, int line, const char *what)
 {
-    if (!good) {
-        atomic_fetch_add(&failed_checks, 1);
+    if (!good && failure_counts())
         fprintf(stderr, "%s:%d: check failed: %s\n", file, line, what);
-    }
     return good;
 }
 
@@ -49,9 +53,9 @@ bool test_check_equal(long long actual, long long expected, const char *file,
 {
     if (actual == expected)
         return true;
-    atomic_fetch_add(&failed_checks, 1);
-    fprintf(stderr, "%s:%d: %s is %lld and not %lld\n", file, line, what,
-        actual, expected);
+    if (failure_counts())
+        fprintf(stderr, "%s:%d: %s is %lld and not %lld\n", file, line, what,
+            actual, expected);
     return false;
 }
 
@@ -60,9 +64,9 @@ bool test_check_text(const char *actual, const char *expected,
 {
     if (strcmp(actual, expected) == 0)
         return true;
-    atomic_fetch_add(&failed_checks, 1);
-    fprintf(stderr, "%s:%d: %s is '%s' and not '%s'\n", file, line, what,
-        actual, expected);
+    if (failure_counts())
+        fprintf(stderr, "%s:%d: %s is '%s' and not '%s'\n", file, line, what,
+            actual, expected);
     return false;
 }
 
@@ -71,9 +75,9 @@ bool test_check_contains(const char *text, const char *part,
 {
     if (strstr(text, part))
         return true;
-    atomic_fetch_add(&failed_checks, 1);
-    fprintf(stderr, "%s:%d: %s is '%s', without '%s'\n", file, line, what,
-        text, part);
+    if (failure_counts())
+        fprintf(stderr, "%s:%d: %s is '%s', without '%s'\n", file, line,
+            what, text, part);
     return false;
 }
 

@@ -55,6 +55,24 @@ static void a_child_of_a_run_gets_errors_and_no_hang(void **state)
     assert_int_equal(calm_run(forking_main, NULL), 0);
 }
 
+static int fork_and_return(void *arg)
+{
+    assert_int_equal(calm_blocking(nothing, NULL), 0);
+    *(pid_t *)arg = fork();
+    return *(pid_t *)arg == 0 ? 42 : 7;
+}
+
+static void a_child_may_return_from_the_run(void **state)
+{
+    pid_t child = -1;
+    int status, rc = calm_run(fork_and_return, &child);
+    if (child == 0)
+        _exit(rc);
+    assert_int_equal(rc, 7);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(exited_with(status, 42));
+}
+
 /* ---- between runs ---- */
 
 static void child_runs(void *arg)
@@ -95,6 +113,7 @@ int main(void)
 {
     const struct CMUnitTest lifetime_tests[] = {
         cmocka_unit_test(a_child_of_a_run_gets_errors_and_no_hang),
+        cmocka_unit_test(a_child_may_return_from_the_run),
         cmocka_unit_test(a_child_of_a_process_that_ran_may_run),
         cmocka_unit_test(runs_of_several_threads_begin_and_end_as_they_like),
     };

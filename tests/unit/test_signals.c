@@ -190,6 +190,19 @@ static int writes_to_nobody(void *arg)
     return 0;
 }
 
+static int executes(void *arg)
+{
+    /* Were SIGPIPE ignored, the shell would survive its own signal. */
+    return system("sh -c 'kill -PIPE $$; echo ignored' 2>&1 | grep -q ignored");
+}
+
+static void sigpipe_is_not_ignored_by_programs_that_are_executed(void **state)
+{
+    signal(SIGPIPE, SIG_DFL);
+    int status = calm_run(executes, NULL);
+    assert_int_equal(WEXITSTATUS(status), 1); /* grep found nothing */
+}
+
 static void sigpipe_is_ignored_during_a_run_and_not_after(void **state)
 {
     signal(SIGPIPE, SIG_DFL);
@@ -331,6 +344,7 @@ int main(void)
         cmocka_unit_test(a_signal_wakes_a_loop_that_waits),
         cmocka_unit_test(only_the_main_thread_takes_interrupts),
         cmocka_unit_test(sigpipe_is_ignored_during_a_run_and_not_after),
+        cmocka_unit_test(sigpipe_is_not_ignored_by_programs_that_are_executed),
         cmocka_unit_test(what_the_program_has_set_meanwhile_stays),
         cmocka_unit_test(an_overflow_names_the_task_and_ends_the_process),
         cmocka_unit_test(another_fault_is_no_overflow),
