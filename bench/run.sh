@@ -44,41 +44,14 @@ measure_csv() {
         }' >>calm.tsv
 }
 
-rows=1000000
-
-# Rows a second of a command, its start and the model's loading included.
-rate() {
-    start=$(date +%s%N)
-    "$@" >rate.out
-    echo $((rows * 1000000000 / ($(date +%s%N) - start)))
-}
-
-median() {
-    sort -n | awk '{ at[NR] = $1 } END { print at[int((NR + 1) / 2)] }'
-}
-
-# By turns, so that a noisy machine hits all three alike. Pandas counts for
-# itself, without its imports; calm's figure beside it stands once more.
+# Beside pandas, for which calm's own figure stands once more.
 measure_predict() {
-    "$build/bench/bench_model" >model.tsv
-    grep -w model_batch model.tsv >>calm.tsv
-    "$build/bench/make_data" $rows rows.csv model.json
-    for _ in 1 2 3 4 5; do
-        rate "$build/bench/floor_predict" rows.csv model.json floor.csv \
-            >>floor.rates
-        rate "$build/cli/calm" predict rows.csv --model model.json \
-            -o calm.csv --overwrite -q >>calm.rates
-        if have_python 'pandas, xgboost'; then
-            $python "$here/pandas_predict.py" rows.csv model.json \
-                pandas.csv >>pandas.rates
-        fi
-    done
-    calm=$(median <calm.rates)
-    printf 'predict_rows\t%s\t%s\n' "$(median <floor.rates)" "$calm" \
-        >>calm.tsv
-    if [ -s pandas.rates ]; then
-        printf 'predict_pandas\t-\t%s\n' "$calm" >>calm.tsv
-        printf 'predict_pandas\t%s\n' "$(median <pandas.rates)" >>asyncio.tsv
+    "$build/bench/bench_predict" "$build/cli/calm" >>calm.tsv
+    if have_python 'pandas, xgboost'; then
+        $python "$here/pandas_predict.py" >>asyncio.tsv
+        awk -F '\t' '$1 == "predict_rows" {
+            print "predict_pandas\t-\t" $3 }' calm.tsv >rows.tsv
+        cat rows.tsv >>calm.tsv
     fi
 }
 
@@ -87,7 +60,7 @@ for topic in $topics; do
     case $topic in
     csv) measure_csv ;;
     predict)
-        if [ -x "$build/bench/bench_model" ]; then
+        if [ -x "$build/bench/bench_predict" ]; then
             measure_predict
         else
             echo "bench: without XGBoost there is nothing to predict" >&2
