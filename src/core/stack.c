@@ -9,6 +9,7 @@
 #include "core/stack.h"
 
 #include "base/fault.h"
+#include "core/switch.h"
 
 #include <errno.h>
 #include <string.h>
@@ -85,7 +86,9 @@ void calm__stacks_clear(struct calm__stacks *stacks)
 {
     while (stacks->slabs) {
         struct calm__slab slab = *stacks->slabs;
-        munmap(slab.memory, slab.count * stacks->size + page_size());
+        size_t size = slab.count * stacks->size + page_size();
+        calm__shadow_clear(slab.memory, size);
+        munmap(slab.memory, size);
         stacks->slabs = slab.next;
     }
     stacks->free = NULL;

@@ -59,7 +59,8 @@ static inline void calm__float_set(uint32_t mxcsr, uint16_t control_word)
 #define CALM__FLOAT_SETTINGS 0u
 #endif
 
-/* The address sanitizer must be told which stack it is on. */
+/* The address sanitizer must be told which stack it is on, and that frames
+ * which were left and never returned from are gone with their stack. */
 #if defined(__SANITIZE_ADDRESS__)
 #define CALM__SANITIZED 1
 #elif defined(__has_feature)
@@ -68,9 +69,11 @@ static inline void calm__float_set(uint32_t mxcsr, uint16_t control_word)
 #endif
 #endif
 #ifdef CALM__SANITIZED
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #define calm__fiber_leave __sanitizer_start_switch_fiber
 #define calm__fiber_arrive __sanitizer_finish_switch_fiber
+#define calm__shadow_clear __asan_unpoison_memory_region
 #else
 static inline void calm__fiber_leave(
     void **save, const void *bottom, size_t size)
@@ -79,6 +82,10 @@ static inline void calm__fiber_leave(
 
 static inline void calm__fiber_arrive(
     void *saved, const void **ret_bottom, size_t *ret_size)
+{
+}
+
+static inline void calm__shadow_clear(const volatile void *memory, size_t size)
 {
 }
 #endif

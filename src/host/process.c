@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 enum {
-    CHUNK = 64 << 10,      /* a pipe's usual size */
+    CHUNK = 64 << 10, /* a pipe's usual size */
     MOST_DEFAULT = 16 << 20,
 };
 
@@ -260,8 +260,8 @@ static int feed(void *arg)
     int rc = 0;
     for (size_t done = 0; rc == 0 && done < transfer->len;) {
         size_t part = transfer->len - done;
-        ssize_t wrote = write(*transfer->fd, transfer->data + done,
-            part < CHUNK ? part : CHUNK);
+        ssize_t wrote = write(
+            *transfer->fd, transfer->data + done, part < CHUNK ? part : CHUNK);
         if (wrote >= 0)
             done += (size_t)wrote;
         else if (errno == EAGAIN)
@@ -273,8 +273,8 @@ static int feed(void *arg)
     }
     close_fd(transfer->fd);
     if (rc < 0 && rc != -ECANCELED)
-        return calm_fail(rc, "cannot write to '%s': %s", transfer->program,
-            strerror(-rc));
+        return calm_fail(
+            rc, "cannot write to '%s': %s", transfer->program, strerror(-rc));
     return 0;
 }
 
@@ -290,8 +290,8 @@ static int collect_some(struct transfer *transfer)
             return (int)got;
         }
         if (errno == EAGAIN)
-            rc = wait_fd(*transfer->fd, CALM__OP_READABLE,
-                "the output of a process");
+            rc = wait_fd(
+                *transfer->fd, CALM__OP_READABLE, "the output of a process");
         else if (errno != EINTR)
             rc = -errno;
     }
@@ -312,8 +312,8 @@ static int collect(void *arg)
             return rc;
     }
     if (rc < 0 && rc != -ECANCELED)
-        return calm_fail(rc, "cannot read from '%s': %s", transfer->program,
-            strerror(-rc));
+        return calm_fail(
+            rc, "cannot read from '%s': %s", transfer->program, strerror(-rc));
     return rc;
 }
 
@@ -321,12 +321,18 @@ static int talk(calm_process *process, const char *program,
     const calm_process_opts *opts, calm_process_result *result)
 {
     size_t most = opts->most ? opts->most : MOST_DEFAULT;
-    struct transfer in = {.fd = &process->pipes[0], .program = program,
-        .data = opts->input, .len = opts->input_len};
-    struct transfer out = {.fd = &process->pipes[1], .program = program,
-        .bytes = &result->out, .most = most};
-    struct transfer err = {.fd = &process->pipes[2], .program = program,
-        .bytes = &result->err, .most = most};
+    struct transfer in = {.fd = &process->pipes[0],
+        .program = program,
+        .data = opts->input,
+        .len = opts->input_len};
+    struct transfer out = {.fd = &process->pipes[1],
+        .program = program,
+        .bytes = &result->out,
+        .most = most};
+    struct transfer err = {.fd = &process->pipes[2],
+        .program = program,
+        .bytes = &result->err,
+        .most = most};
     calm_group group;
     calm_group_begin(&group);
     if (*in.fd >= 0)

@@ -1,4 +1,4 @@
-/* host/process.h - a process as spawn.c makes it and process.c looks after it */
+/* host/process.h - a process from inside: spawn.c makes it, process.c cares */
 #ifndef CALM_HOST_PROCESS_H
 #define CALM_HOST_PROCESS_H
 

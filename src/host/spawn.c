@@ -71,8 +71,8 @@ static int stream_set(struct spawn *spawn, int stream,
     enum calm_process_stream how, struct calm_process *process)
 {
     if (how == CALM_STREAM_PIPE) {
-        int rc = pipe_make(
-            stream, &process->pipes[stream], &spawn->theirs[stream]);
+        int rc =
+            pipe_make(stream, &process->pipes[stream], &spawn->theirs[stream]);
         return rc < 0 ? rc
                       : -posix_spawn_file_actions_adddup2(
                             &spawn->actions, spawn->theirs[stream], stream);
@@ -107,8 +107,7 @@ static int attributes_set(struct spawn *spawn, const calm_process_opts *opts)
 static int prepare(struct spawn *spawn, const calm_process_opts *opts,
     struct calm_process *process)
 {
-    const enum calm_process_stream streams[] = {
-        opts->in, opts->out, opts->err};
+    const enum calm_process_stream streams[] = {opts->in, opts->out, opts->err};
     int rc = attributes_set(spawn, opts);
     for (int i = 0; rc == 0 && i < 3; i++)
         rc = stream_set(spawn, i, streams[i], process);

