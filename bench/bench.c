@@ -45,8 +45,8 @@ void bench_check(int rc, const char *what)
     exit(1);
 }
 
-/* In a child, which sends its figures through a pipe. */
-static void once_fresh(bench_fn *fn, void *ctx, double *ret_figures)
+/* The child sends its figures through a pipe. */
+void bench_fresh(bench_fn *fn, void *ctx, double *ret_figures)
 {
     const size_t size = BENCH_FIGURES * sizeof *ret_figures;
     int ends[2];
@@ -100,7 +100,7 @@ void bench_run(const struct bench *bench)
             if (!sides[side])
                 continue;
             if (bench->fresh)
-                once_fresh(sides[side], bench->ctx, figures[side][i]);
+                bench_fresh(sides[side], bench->ctx, figures[side][i]);
             else
                 sides[side](bench->ctx, figures[side][i]);
         }

@@ -38,6 +38,9 @@ struct bench {
 /* Measures and prints. Ends the program when something fails. */
 void bench_run(const struct bench *bench);
 
+/* One repetition in a process of its own. */
+void bench_fresh(bench_fn *fn, void *ctx, double *ret_figures);
+
 /* The monotonic clock and the CPU time of the process, in nanoseconds; its
  * resident bytes. */
 double bench_clock(void);

@@ -1,24 +1,30 @@
-"""What `calm predict` does, by pandas and XGBoost's Python package.
+"""Rows a second from CSV to CSV with pandas and xgboost.
 
-usage: pandas_predict.py INPUT.csv MODEL OUTPUT.csv
-
-The first column is the id, the others are the features. Prints rows/s, from
-reading to writing, without the imports and without loading the model.
+In the folder that bench_predict.c has filled: the script that people write.
+Starting Python and importing the two is not counted.
 """
+
 import sys
 import time
 
-import pandas
-import xgboost
+import numpy as np
+import pandas as pd
+import xgboost as xgb
 
-source, model, target = sys.argv[1:]
-booster = xgboost.Booster(model_file=model)
-start = time.perf_counter()
-rows = pandas.read_csv(source)
-prediction = booster.predict(xgboost.DMatrix(rows.iloc[:, 1:]))
-pandas.DataFrame({
-    rows.columns[0]: rows.iloc[:, 0],
-    "prediction": prediction,
-    "label": (prediction > 0.5).astype(int),
-}).to_csv(target, index=False)
-print(round(len(rows) / (time.perf_counter() - start)))
+
+def main():
+    start = time.perf_counter()
+    booster = xgb.Booster(model_file="model.json")
+    rows = pd.read_csv("rows.csv")
+    answers = booster.inplace_predict(rows.drop(columns="id").to_numpy(
+        dtype=np.float32))
+    pd.DataFrame({
+        "id": rows["id"],
+        "prediction": answers,
+        "label": (answers > 0.5).astype(int),
+    }).to_csv("pandas.csv", index=False)
+    print(f"predict_pandas\t{len(rows) / (time.perf_counter() - start):.6g}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

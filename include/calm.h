@@ -11,6 +11,7 @@
 #include <calm/queue.h>
 #include <calm/pool.h>
 #include <calm/bytes.h>
+#include <calm/process.h>
 #include <calm/file.h>
 #include <calm/socket.h>
 #include <calm/input.h>

@@ -8,7 +8,7 @@
  * right about this one and about those of the callers. For the same reason a
  * new stack is begun by a call, and left for good by a return from it. An
  * indirect jump instead puts all of them off by one (measured: 16 ns a switch,
- * not 6, and 50 ns more for a task that is spawned and awaited).
+ * not 9, and 50 ns more for a task that is spawned and awaited).
  */
     .text
     .globl calm__switch

@@ -143,8 +143,9 @@ static int affinity_count(void)
 static int count_processors(void)
 {
     const char *asked = getenv("CALM_CPU_THREADS");
-    if (asked && atoi(asked) > 0)
-        return atoi(asked) < MOST ? atoi(asked) : MOST;
+    long threads = asked ? strtol(asked, NULL, 10) : 0;
+    if (threads > 0)
+        return threads < MOST ? (int)threads : MOST;
     int count = affinity_count();
     int quota = calm__processors_quota("/sys/fs/cgroup", "/proc/self/cgroup");
     if (quota > 0 && quota < count)

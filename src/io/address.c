@@ -37,8 +37,8 @@ void calm__address_text(
         break;
     case AF_UNIX: {
         /* The path need not end in a NUL, and an unnamed one is empty. */
-        int most = (int)address->len -
-                   (int)offsetof(struct sockaddr_un, sun_path);
+        int most =
+            (int)address->len - (int)offsetof(struct sockaddr_un, sun_path);
         const char *path = address->local.sun_path;
         if (most > 0 && path[0])
             snprintf(text, CALM__ADDRESS_TEXT, "%.*s", most, path);
@@ -101,16 +101,17 @@ struct lookup {
 static void lookup_work(struct calm__job *job)
 {
     struct lookup *lookup = (struct lookup *)job;
-    struct addrinfo *list = NULL, hints = {
-        .ai_socktype = SOCK_STREAM,
-        .ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV,
-    };
+    struct addrinfo *list = NULL,
+                    hints = {
+                        .ai_socktype = SOCK_STREAM,
+                        .ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV,
+                    };
     char port[16];
     snprintf(port, sizeof port, "%d", lookup->port);
     lookup->code = getaddrinfo(lookup->host, port, &hints, &list);
     lookup->saved_errno = errno;
     for (struct addrinfo *each = lookup->code == 0 ? list : NULL;
-        each && lookup->count < CALM__ADDRESSES_MOST; each = each->ai_next) {
+         each && lookup->count < CALM__ADDRESSES_MOST; each = each->ai_next) {
         struct calm__address *address = &lookup->addresses[lookup->count++];
         address->len = each->ai_addrlen;
         memcpy(&address->any, each->ai_addr, each->ai_addrlen);
@@ -201,8 +202,7 @@ int calm__address_find(const char *host, int port,
     if (rc < 0)
         return rc;
     if (port < 0 || port > 65535)
-        return calm_fail(
-            -EINVAL, "%d is no port\nhint: 0 to 65535", port);
+        return calm_fail(-EINVAL, "%d is no port\nhint: 0 to 65535", port);
     if (numeric(host, port, ret_addresses))
         return 1;
     return find_by_name(host, port, ret_addresses);

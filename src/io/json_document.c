@@ -53,18 +53,19 @@ static int fail_at(
         calm__json_describe(&problem, text, buffer, sizeof buffer));
 }
 
-/* Each token begins a value, but for what stands between them, and names: as
- * many as colons. */
+/* At least as many values as the walk will lay down: each token begins one, but
+ * for those between them and for names, which have a colon behind them. A text
+ * that is no JSON may have one where no name is; the walk ends right behind it,
+ * so one more is always enough. */
 static size_t count_values(
     const char *text, const uint32_t *places, size_t count)
 {
-    size_t values = 0;
+    size_t values = 1;
     for (size_t i = 0; i < count; i++) {
         char first = text[places[i]];
-        if (first == ':')
-            values -= values > 0;
-        else if (first != ',' && first != ']' && first != '}')
-            values++;
+        bool name = i + 1 < count && text[places[i + 1]] == ':';
+        values += !name && first != ':' && first != ',' && first != ']' &&
+                  first != '}';
     }
     return values;
 }
@@ -103,7 +104,7 @@ static int build(
 {
     calm_json_doc *doc;
     size_t values = count_values(walk->text, walk->place, count);
-    int rc = new_document(walk->text, walk->limit, values + 1, &doc);
+    int rc = new_document(walk->text, walk->limit, values, &doc);
     if (rc < 0)
         return calm_fail(rc, "no memory for a JSON document");
     walk->text = doc->text;

@@ -114,6 +114,8 @@ static bool has_json_form(const char *text, size_t len)
 static bool take_scalar(
     struct calm__json_walk *walk, struct calm__json_token *ret_token)
 {
+    if (!calm__json_has_token(walk))
+        return refuse_token(walk);
     const char *text = walk->text + *walk->place;
     size_t len = token_len(walk);
     struct calm__json_token token = {.text = text, .len = len, .number = NAN};

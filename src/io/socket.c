@@ -12,9 +12,7 @@
  */
 #include "base/fault.h"
 #include "core/sched.h"
-#include "io/address.h"
-
-#include <calm/socket.h>
+#include "io/socket.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,18 +24,8 @@
 #include <unistd.h>
 
 enum {
-    BACKLOG = 4096,   /* the kernel lowers it to net.core.somaxconn */
-    CHUNK = 1 << 20,  /* bytes per system call, some 100 us of copying */
+    CHUNK = 1 << 20, /* bytes per system call, some 100 us of copying */
     RECV_ALL = 64 << 10,
-};
-
-struct calm_socket {
-    int fd;    /* -1: closed */
-    int users; /* tasks that are in one of its calls */
-    bool pipe; /* no socket for the kernel: read and write */
-    bool receiving, sending;
-    char *path; /* a Unix listener's file, to be removed */
-    char name[CALM__ADDRESS_TEXT];
 };
 
 /* ---- making and closing ---- */
@@ -50,7 +38,7 @@ void calm_fd_forget(int fd)
     backend->methods->forget(backend, fd);
 }
 
-static calm_socket *socket_new(int fd)
+calm_socket *calm__socket_new(int fd)
 {
     calm_socket *socket = calm__alloc(sizeof *socket);
     if (socket)
@@ -58,8 +46,7 @@ static calm_socket *socket_new(int fd)
     return socket;
 }
 
-/* The descriptor of a new stream socket, ready for use, or an errno. */
-static int descriptor_new(int family)
+int calm__socket_descriptor(int family)
 {
     int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     return fd < 0 ? -errno : fd;
@@ -67,7 +54,7 @@ static int descriptor_new(int family)
 
 /* Small messages go out at once: who talks in turns would otherwise wait for
  * the peer's delayed acknowledgement, 40 ms each time. */
-static void send_at_once(int fd, int family)
+void calm__socket_send_at_once(int fd, int family)
 {
     int on = 1;
     if (family == AF_INET || family == AF_INET6)
@@ -98,9 +85,7 @@ static int closed(void)
     return calm_fail(-EBADF, "the socket was closed by another task");
 }
 
-/* Enters for one direction, whose flag is IN_USE. After a failure the socket
- * may be gone. */
-static int stay_begin(calm_socket *socket, bool *in_use)
+int calm__socket_stay_begin(calm_socket *socket, bool *in_use)
 {
     if (socket->fd < 0)
         return closed();
@@ -119,31 +104,36 @@ static int stay_begin(calm_socket *socket, bool *in_use)
     return rc;
 }
 
-static void stay_end(calm_socket *socket, bool *in_use)
+void calm__socket_stay_end(calm_socket *socket, bool *in_use)
 {
     *in_use = false;
     if (--socket->users == 0 && socket->fd < 0)
         calm_socket_close(socket);
 }
 
-static int wait_fd(int fd, enum calm__op_kind kind)
+/* Being ready is nothing that could be lost, so here a cancel wins: also when
+ * the peer sends after it but before the kernel has heard of it. And a cancel
+ * is told once, to the wait that it meets: no other wait may follow. */
+int calm__socket_wait_fd(int fd, enum calm__op_kind kind)
 {
+    if (calm_cancelled())
+        return -ECANCELED;
     struct calm__op op = {.kind = kind, .fd = fd};
-    return calm__op_wait(&op, kind == CALM__OP_READABLE
-                                  ? "a descriptor to be readable"
-                                  : "a descriptor to be writable");
+    int rc = calm__op_wait(&op, kind == CALM__OP_READABLE
+                                    ? "a descriptor to be readable"
+                                    : "a descriptor to be writable");
+    return rc == 0 && calm_cancelled() ? -ECANCELED : rc;
 }
 
-/* Waits, and tells whether the socket is still there. */
-static int stay_wait(const calm_socket *socket, enum calm__op_kind kind)
+int calm__socket_stay_wait(const calm_socket *socket, enum calm__op_kind kind)
 {
-    int rc = wait_fd(socket->fd, kind);
+    int rc = calm__socket_wait_fd(socket->fd, kind);
     if (rc != -ECANCELED && socket->fd < 0)
         return -EBADF;
     return rc;
 }
 
-static int described(const calm_socket *socket, int rc, const char *what)
+int calm__socket_described(const calm_socket *socket, int rc, const char *what)
 {
     if (rc >= 0 || rc == -ECANCELED)
         return rc;
@@ -153,284 +143,16 @@ static int described(const calm_socket *socket, int rc, const char *what)
         strerror(-rc), rc == -EMFILE ? "\nhint: raise 'ulimit -n'" : "");
 }
 
-/* ---- connecting ---- */
-
-/* On loopback the kernel may give a socket that connects to a free port that
- * very port, and the socket is then connected to itself. */
-static bool talks_to_itself(int fd)
-{
-    struct calm__address own = {.len = sizeof own.local};
-    struct calm__address peer = {.len = sizeof peer.local};
-    return getsockname(fd, &own.any, &own.len) == 0 &&
-           getpeername(fd, &peer.any, &peer.len) == 0 &&
-           own.any.sa_family != AF_UNIX && own.len == peer.len &&
-           memcmp(&own.any, &peer.any, own.len) == 0;
-}
-
-/* A Unix socket whose listener has its hands full says -EAGAIN and offers
- * nothing to wait for: it is asked again, at growing intervals. */
-static int connect_again(int fd, const struct calm__address *address)
-{
-    for (int64_t pause = CALM_MS;; pause *= pause < 64 * CALM_MS ? 2 : 1) {
-        int rc = calm_sleep(pause);
-        if (rc < 0)
-            return rc;
-        if (connect(fd, &address->any, address->len) == 0)
-            return 0;
-        if (errno != EAGAIN)
-            return -errno;
-    }
-}
-
-static int connect_fd(int fd, const struct calm__address *address)
-{
-    if (connect(fd, &address->any, address->len) == 0)
-        return 0;
-    if (errno == EAGAIN && address->any.sa_family == AF_UNIX)
-        return connect_again(fd, address);
-    if (errno != EINPROGRESS && errno != EINTR)
-        return -errno;
-    int rc = wait_fd(fd, CALM__OP_WRITABLE);
-    if (rc < 0)
-        return rc;
-    int error = 0;
-    socklen_t len = sizeof error;
-    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
-        return -errno;
-    return error ? -error : talks_to_itself(fd) ? -ECONNREFUSED : 0;
-}
-
-static int connect_to(
-    const struct calm__address *address, calm_socket **ret_socket)
-{
-    calm_socket *socket = socket_new(-1);
-    if (!socket)
-        return -ENOMEM;
-    calm__address_text(address, socket->name);
-    int rc = socket->fd = descriptor_new(address->any.sa_family);
-    if (rc >= 0) {
-        send_at_once(socket->fd, address->any.sa_family);
-        rc = connect_fd(socket->fd, address);
-    }
-    if (rc < 0)
-        calm_socket_close(socket);
-    else
-        *ret_socket = socket;
-    return rc;
-}
-
-static int connect_failed(
-    int rc, const char *name, const struct calm__address *address)
-{
-    char text[CALM__ADDRESS_TEXT];
-    if (rc >= 0 || rc == -ECANCELED)
-        return rc;
-    calm__address_text(address, text);
-    const char *hint = rc == -EMFILE ? "\nhint: raise 'ulimit -n'" : "";
-    if (name && strncmp(text, name, strlen(name)) != 0)
-        return calm_fail(rc, "cannot connect to '%s' (%s): %s%s", name, text,
-            strerror(-rc), hint);
-    return calm_fail(
-        rc, "cannot connect to '%s': %s%s", text, strerror(-rc), hint);
-}
-
-int calm_socket_connect(const char *host, int port, calm_socket **ret_socket)
-{
-    struct calm__address addresses[CALM__ADDRESSES_MOST];
-    int count = calm__address_find(host, port, addresses);
-    int rc = count;
-    for (int i = 0; i < count; i++) {
-        rc = connect_to(&addresses[i], ret_socket);
-        if (rc >= 0 || rc == -ECANCELED)
-            return rc;
-        connect_failed(rc, host, &addresses[i]);
-    }
-    return rc;
-}
-
-int calm_socket_connect_unix(const char *path, calm_socket **ret_socket)
-{
-    struct calm__address address;
-    int rc = calm__enter();
-    if (rc == 0)
-        rc = calm__address_local(path, &address);
-    if (rc < 0)
-        return rc;
-    return connect_failed(connect_to(&address, ret_socket), NULL, &address);
-}
-
-int calm_socket_connect_address(const struct sockaddr *given, socklen_t len,
-    calm_socket **ret_socket)
-{
-    struct calm__address address = {.len = len};
-    int rc = calm__enter();
-    if (rc < 0)
-        return rc;
-    if (len < sizeof given->sa_family || len > sizeof address.local)
-        return calm_fail(-EINVAL, "an address of %u bytes", (unsigned)len);
-    memcpy(&address.any, given, len);
-    return connect_failed(connect_to(&address, ret_socket), NULL, &address);
-}
-
-/* ---- listening ---- */
-
-/* Whether the file of a Unix socket is left over from a program that ended. */
-static bool nobody_listens(const struct calm__address *address)
-{
-    struct stat status;
-    if (lstat(address->local.sun_path, &status) < 0 ||
-        !S_ISSOCK(status.st_mode))
-        return false;
-    int fd = descriptor_new(AF_UNIX);
-    if (fd < 0)
-        return false;
-    bool refused = connect(fd, &address->any, address->len) < 0 &&
-                   errno == ECONNREFUSED;
-    close(fd);
-    return refused;
-}
-
-static int bind_fd(int fd, const struct calm__address *address)
-{
-    if (bind(fd, &address->any, address->len) == 0)
-        return 0;
-    if (errno != EADDRINUSE || address->any.sa_family != AF_UNIX)
-        return -errno;
-    if (!nobody_listens(address) || unlink(address->local.sun_path) < 0)
-        return -EADDRINUSE;
-    return bind(fd, &address->any, address->len) < 0 ? -errno : 0;
-}
-
-/* The name of a listener is its own address, with the port that it got. */
-static void name_listener(calm_socket *socket)
-{
-    struct calm__address own = {.len = sizeof own.local};
-    if (getsockname(socket->fd, &own.any, &own.len) == 0)
-        calm__address_text(&own, socket->name);
-}
-
-static int listen_on(
-    const struct calm__address *address, calm_socket **ret_listener)
-{
-    calm_socket *socket = socket_new(-1);
-    if (!socket)
-        return -ENOMEM;
-    int on = 1;
-    bool local = address->any.sa_family == AF_UNIX;
-    int rc = socket->fd = descriptor_new(address->any.sa_family);
-    if (rc >= 0 && !local)
-        setsockopt(socket->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (rc >= 0)
-        rc = bind_fd(socket->fd, address);
-    if (rc >= 0 && listen(socket->fd, BACKLOG) < 0)
-        rc = -errno;
-    if (rc >= 0 && local && !(socket->path = strdup(address->local.sun_path)))
-        rc = -ENOMEM;
-    if (rc < 0) {
-        calm_socket_close(socket);
-        return rc;
-    }
-    name_listener(socket);
-    *ret_listener = socket;
-    return 0;
-}
-
-static int listen_failed(int rc, const struct calm__address *address)
-{
-    char text[CALM__ADDRESS_TEXT];
-    if (rc >= 0)
-        return rc;
-    calm__address_text(address, text);
-    return calm_fail(rc, "cannot listen on '%s': %s%s", text, strerror(-rc),
-        rc == -EADDRINUSE ? "\nhint: another program listens there" : "");
-}
-
-int calm_socket_listen(const char *host, int port, calm_socket **ret_listener)
-{
-    struct calm__address addresses[CALM__ADDRESSES_MOST];
-    int count = calm__address_find(host ? host : "127.0.0.1", port, addresses);
-    int rc = count;
-    for (int i = 0; i < count; i++) {
-        rc = listen_failed(listen_on(&addresses[i], ret_listener),
-            &addresses[i]);
-        if (rc == 0)
-            break;
-    }
-    return rc;
-}
-
-int calm_socket_listen_unix(const char *path, calm_socket **ret_listener)
-{
-    struct calm__address address;
-    int rc = calm__address_local(path, &address);
-    if (rc < 0)
-        return rc;
-    return listen_failed(listen_on(&address, ret_listener), &address);
-}
-
-/* Connections that went wrong before they were accepted, and errors of the
- * network that Linux passes on: the next one may be good. See accept(2). */
-static bool is_the_peers(int error)
-{
-    static const int errors[] = {ECONNABORTED, EPROTO, ENETDOWN, ENOPROTOOPT,
-        EHOSTDOWN, ENONET, EHOSTUNREACH, ENETUNREACH, EINTR};
-    for (size_t i = 0; i < sizeof errors / sizeof *errors; i++)
-        if (errors[i] == error)
-            return true;
-    return false;
-}
-
-static int accept_fd(calm_socket *listener, calm_socket *socket)
-{
-    for (;;) {
-        struct calm__address peer = {.len = sizeof peer.local};
-        int fd = accept4(listener->fd, &peer.any, &peer.len,
-            SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (fd >= 0) {
-            socket->fd = fd;
-            send_at_once(fd, peer.any.sa_family);
-            if (peer.any.sa_family == AF_UNIX)
-                memcpy(socket->name, listener->name, sizeof socket->name);
-            else
-                calm__address_text(&peer, socket->name);
-            return 0;
-        }
-        if (is_the_peers(errno))
-            continue;
-        if (errno != EAGAIN)
-            return -errno;
-        int rc = stay_wait(listener, CALM__OP_READABLE);
-        if (rc < 0)
-            return rc;
-    }
-}
-
-int calm_socket_accept(calm_socket *listener, calm_socket **ret_socket)
-{
-    int rc = stay_begin(listener, &listener->receiving);
-    if (rc < 0)
-        return rc;
-    /* Before the connection: without memory it must not be taken and lost. */
-    calm_socket *socket = socket_new(-1);
-    rc = socket ? accept_fd(listener, socket) : -ENOMEM;
-    rc = described(listener, rc, "accept on");
-    stay_end(listener, &listener->receiving);
-    if (rc < 0)
-        calm_socket_close(socket);
-    else
-        *ret_socket = socket;
-    return rc;
-}
-
 /* ---- from descriptors ---- */
 
 int calm_socket_pair(calm_socket *ret_sockets[2])
 {
     int fds[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
-            fds) < 0)
+    if (socketpair(
+            AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0)
         return calm_fail(-errno, "cannot make a pair of sockets: %m");
-    calm_socket *first = socket_new(fds[0]), *second = socket_new(fds[1]);
+    calm_socket *first = calm__socket_new(fds[0]),
+                *second = calm__socket_new(fds[1]);
     if (!first || !second) {
         free(first);
         free(second);
@@ -445,6 +167,13 @@ int calm_socket_pair(calm_socket *ret_sockets[2])
     return 0;
 }
 
+void calm__socket_name_self(calm_socket *socket)
+{
+    struct calm__address own = {.len = sizeof own.local};
+    if (getsockname(socket->fd, &own.any, &own.len) == 0)
+        calm__address_text(&own, socket->name);
+}
+
 static void name_from_kernel(calm_socket *socket)
 {
     struct calm__address peer = {.len = sizeof peer.local};
@@ -453,7 +182,7 @@ static void name_from_kernel(calm_socket *socket)
     else if (getpeername(socket->fd, &peer.any, &peer.len) == 0)
         calm__address_text(&peer, socket->name);
     else
-        name_listener(socket);
+        calm__socket_name_self(socket);
 }
 
 int calm_socket_from_fd(int fd, const char *name, calm_socket **ret_socket)
@@ -464,7 +193,7 @@ int calm_socket_from_fd(int fd, const char *name, calm_socket **ret_socket)
         return calm_fail(-errno, "cannot use descriptor %d: %m", fd);
     if (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
         return calm_fail(-errno, "cannot use descriptor %d: %m", fd);
-    calm_socket *socket = socket_new(fd);
+    calm_socket *socket = calm__socket_new(fd);
     if (!socket)
         return calm_fail(-ENOMEM, "no memory for a socket");
     socket->pipe = !S_ISSOCK(status.st_mode);
@@ -496,7 +225,7 @@ static int recv_some(calm_socket *socket, void *buffer, size_t len)
     for (;;) {
         ssize_t got = recv_now(socket, buffer, len);
         if (got == -EAGAIN)
-            got = stay_wait(socket, CALM__OP_READABLE);
+            got = calm__socket_stay_wait(socket, CALM__OP_READABLE);
         else
             return (int)got;
         if (got < 0)
@@ -513,12 +242,13 @@ static int stay_on(const calm_socket *socket)
 
 ssize_t calm_socket_recv(calm_socket *socket, void *buffer, size_t len)
 {
-    int rc = stay_begin(socket, &socket->receiving);
+    int rc = calm__socket_stay_begin(socket, &socket->receiving);
     if (rc < 0)
         return rc;
     if (len > 0)
-        rc = described(socket, recv_some(socket, buffer, len), "receive from");
-    stay_end(socket, &socket->receiving);
+        rc = calm__socket_described(
+            socket, recv_some(socket, buffer, len), "receive from");
+    calm__socket_stay_end(socket, &socket->receiving);
     return rc;
 }
 
@@ -530,7 +260,7 @@ static int recv_parts(calm_socket *socket, char *buffer, size_t len)
         if (rc == 0)
             rc = recv_some(socket, buffer + done, len - done);
         if (rc < 0)
-            return described(socket, rc, "receive from");
+            return calm__socket_described(socket, rc, "receive from");
         if (rc == 0 && done == 0)
             return 0;
         if (rc == 0)
@@ -544,11 +274,11 @@ static int recv_parts(calm_socket *socket, char *buffer, size_t len)
 
 int calm_socket_recv_exactly(calm_socket *socket, void *buffer, size_t len)
 {
-    int rc = stay_begin(socket, &socket->receiving);
+    int rc = calm__socket_stay_begin(socket, &socket->receiving);
     if (rc < 0)
         return rc;
     rc = recv_parts(socket, buffer, len);
-    stay_end(socket, &socket->receiving);
+    calm__socket_stay_end(socket, &socket->receiving);
     return rc;
 }
 
@@ -560,24 +290,24 @@ static int recv_rest(calm_socket *socket, calm_bytes *bytes, size_t most)
         if (rc == 0)
             rc = recv_some(socket, bytes->data + bytes->len, RECV_ALL);
         if (rc <= 0)
-            return described(socket, rc, "receive from");
+            return calm__socket_described(socket, rc, "receive from");
         calm_bytes_advance(bytes, (size_t)rc);
         if (bytes->len - before > most)
             return calm_fail(CALM_ELIMIT, "'%s' sent more than %zu bytes",
                 socket->name, most);
         rc = stay_on(socket);
         if (rc < 0)
-            return described(socket, rc, "receive from");
+            return calm__socket_described(socket, rc, "receive from");
     }
 }
 
 int calm_socket_recv_all(calm_socket *socket, calm_bytes *bytes, size_t most)
 {
-    int rc = stay_begin(socket, &socket->receiving);
+    int rc = calm__socket_stay_begin(socket, &socket->receiving);
     if (rc < 0)
         return rc;
     rc = recv_rest(socket, bytes, most);
-    stay_end(socket, &socket->receiving);
+    calm__socket_stay_end(socket, &socket->receiving);
     return rc;
 }
 
@@ -604,7 +334,7 @@ static int send_parts(calm_socket *socket, const char *data, size_t len)
             return rc;
         ssize_t sent = send_now(socket, data + done, len - done);
         if (sent == -EAGAIN)
-            sent = stay_wait(socket, CALM__OP_WRITABLE);
+            sent = calm__socket_stay_wait(socket, CALM__OP_WRITABLE);
         if (sent < 0)
             return (int)sent;
         done += (size_t)sent;
@@ -614,11 +344,12 @@ static int send_parts(calm_socket *socket, const char *data, size_t len)
 
 int calm_socket_send(calm_socket *socket, const void *data, size_t len)
 {
-    int rc = stay_begin(socket, &socket->sending);
+    int rc = calm__socket_stay_begin(socket, &socket->sending);
     if (rc < 0)
         return rc;
-    rc = described(socket, send_parts(socket, data, len), "send to");
-    stay_end(socket, &socket->sending);
+    rc = calm__socket_described(
+        socket, send_parts(socket, data, len), "send to");
+    calm__socket_stay_end(socket, &socket->sending);
     return rc;
 }
 
@@ -628,7 +359,7 @@ int calm_socket_shutdown(calm_socket *socket)
         return closed();
     if (shutdown(socket->fd, SHUT_WR) == 0)
         return 0;
-    return described(socket, -errno, "end the stream to");
+    return calm__socket_described(socket, -errno, "end the stream to");
 }
 
 /* ---- helpers ---- */
@@ -658,8 +389,8 @@ int calm_fd_wait(int fd, enum calm_fd_event event)
     int rc = calm__enter();
     if (rc < 0)
         return rc;
-    rc = wait_fd(fd, event == CALM_FD_WRITABLE ? CALM__OP_WRITABLE
-                                               : CALM__OP_READABLE);
+    rc = calm__socket_wait_fd(
+        fd, event == CALM_FD_WRITABLE ? CALM__OP_WRITABLE : CALM__OP_READABLE);
     if (rc == 0 || rc == -ECANCELED)
         return rc;
     return calm_fail(
