@@ -6,8 +6,8 @@
  * nothing of libstdc++ that is not inline: who links the static library into a
  * C program needs no C++ compiler for it.
  *
- * simdjson calls that stage internal, but exports it, and its own two front ends
- * live on it.
+ * simdjson calls that stage internal, but exports it, and its own two front
+ * ends live on it.
  */
 #include "io/json.h"
 
