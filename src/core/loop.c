@@ -497,7 +497,7 @@ int calm__loop_run(struct calm__loop *loop, struct calm__backend *backend,
         struct calm_task *next = next_started(loop);
         if (next != &loop->self)
             switch_to(loop, &loop->self, next);
-        else if ((rc = loop_poll(loop)) < 0)
+        else if (loop->live_count > 0 && (rc = loop_poll(loop)) < 0)
             calm__fatal("calm: the kernel's queue broke: %s",
                 calm_message(rc));
     }
