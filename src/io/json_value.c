@@ -116,6 +116,8 @@ static bool take_scalar(
 {
     if (!calm__json_has_token(walk))
         return refuse_token(walk);
+    if (!calm__json_has_token(walk))
+        return refuse_token(walk);
     const char *text = walk->text + *walk->place;
     size_t len = token_len(walk);
     struct calm__json_token token = {.text = text, .len = len, .number = NAN};
