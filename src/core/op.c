@@ -18,12 +18,21 @@ static void op_cancel(struct calm_task *task, void *object)
     backend->methods->cancel(backend, object);
 }
 
+/* A task that is cancelled already would not be told again, so it starts
+ * nothing. And as being ready is nothing that can be lost, there the cancel
+ * wins: the bytes stay for the next reader. */
 int calm__op_wait(struct calm__op *op, const char *what)
 {
     struct calm__backend *backend = calm__loop_here->backend;
     const struct calm__wait wait = {.what = what, .cancel = op_cancel};
-    op->task = calm__self();
+    struct calm_task *task = calm__self();
+    if (task->cancelled)
+        return -ECANCELED;
+    op->task = task;
     op->done = op_done;
     backend->methods->start(backend, op);
-    return calm__park(&wait, op);
+    int rc = calm__park(&wait, op);
+    bool readiness =
+        op->kind == CALM__OP_READABLE || op->kind == CALM__OP_WRITABLE;
+    return readiness && rc == 0 && task->cancelled ? -ECANCELED : rc;
 }

@@ -2,12 +2,17 @@
  *
  * The one C++ file, and the only one that sees simdjson: its first stage, for
  * which it picks the variant for this processor when the program runs. It is
- * built without exceptions and without RTTI, and what allocates returns NULL,
- * so that nothing of C++ comes out of it.
+ * built without exceptions and without RTTI, allocates by malloc(), and uses
+ * nothing of libstdc++ that is not inline: who links the static library into a
+ * C program needs no C++ compiler for it.
+ *
+ * simdjson calls that stage internal, but exports it, and its own two front ends
+ * live on it.
  */
 #include "io/json.h"
 
 #include <cerrno>
+#include <cstdlib>
 #include <memory>
 #include <new>
 
@@ -48,12 +53,16 @@ static int reserve(calm__json_index *index, size_t len)
 
 calm__json_index *calm__json_index_new(void)
 {
-    return new (std::nothrow) calm__json_index();
+    void *memory = malloc(sizeof(calm__json_index));
+    return memory ? new (memory) calm__json_index() : nullptr;
 }
 
 void calm__json_index_free(calm__json_index *index)
 {
-    delete index;
+    if (!index)
+        return;
+    index->~calm__json_index();
+    free(index);
 }
 
 int calm__json_index_make(calm__json_index *index, const char *text, size_t len,
@@ -79,14 +88,4 @@ int calm__json_index_make(calm__json_index *index, const char *text, size_t len,
     *ret_places = parser->structural_indexes.get();
     *ret_count = parser->n_structural_indexes;
     return 0;
-}
-
-/* The string belongs to the implementation, which is a global. */
-const char *calm__json_index_variant(void)
-{
-    static char name[32];
-    std::string chosen = simdjson::get_active_implementation()->name();
-    size_t len = chosen.copy(name, sizeof name - 1);
-    name[len] = '\0';
-    return name;
 }

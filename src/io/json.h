@@ -47,9 +47,6 @@ void calm__json_index_free(struct calm__json_index *index);
 int calm__json_index_make(struct calm__json_index *index, const char *text,
     size_t len, const uint32_t **ret_places, size_t *ret_count);
 
-/* "haswell", "arm64": which of its variants simdjson has chosen. */
-const char *calm__json_index_variant(void);
-
 /* ---- values -------------------------------------------------------------- */
 
 /* What is wrong with a text, and where: an offset. The word, if it has a

@@ -3,6 +3,8 @@
 
 #include "core/sched.h"
 
+#include <calm/file.h>
+
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -87,6 +89,39 @@ static int cancelled_wait_leaves_the_descriptor_free(void *arg)
 }
 
 /* A read that is under way ends with its own result, or took no effect. */
+/* A pipe through calm_file: a cancel and data in one tick. */
+static int read_pipe(void *arg)
+{
+    char byte = 'z';
+    int rc = (int)calm_file_read(arg, &byte, 1);
+    check_equal(byte, 'z');
+    check_equal((int)calm_file_read(arg, &byte, 1), -ECANCELED);
+    return rc;
+}
+
+static int cancelled_wait_for_a_pipe_leaves_the_bytes(void *arg)
+{
+    int ends[2], result = 0;
+    char byte = 0;
+    calm_file *file;
+    check_equal(pipe(ends), 0);
+    check_equal(calm_file_from_fd(ends[0], "pipe", &file), 0);
+    calm_group group;
+    calm_group_begin(&group);
+    calm_task *task = calm_spawn(&group, read_pipe, file);
+    check_equal(calm_sleep(CALM_MS), 0);
+    calm_cancel(task);
+    check_equal(write(ends[1], "x", 1), 1);
+    check_equal(calm_await(task, &result), 0);
+    check_equal(result, -ECANCELED);
+    check_equal(calm_file_read(file, &byte, 1), 1);
+    check_equal(byte, 'x');
+    calm_file_close(file);
+    close(ends[0]);
+    close(ends[1]);
+    return calm_group_end(&group, 0);
+}
+
 static int cancelled_read_says_what_happened(void *arg)
 {
     struct reader reader = {.fd = temporary_file("twelve bytes")};
@@ -124,6 +159,7 @@ int main(void)
         real_test(readable_comes_when_the_peer_has_written),
         virtual_test(cancelled_wait_leaves_the_descriptor_free),
         real_test(cancelled_read_says_what_happened),
+        real_test(cancelled_wait_for_a_pipe_leaves_the_bytes),
         virtual_test(descriptor_keeps_the_virtual_clock_from_no_jump),
     };
     return run_list("op", tests, sizeof tests / sizeof *tests);
