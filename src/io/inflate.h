@@ -20,4 +20,8 @@ int calm__gzip_open(struct calm__decoder **ret_decoder);
 /* -ENOTSUP in a build without Zstandard. */
 int calm__zstd_open(struct calm__decoder **ret_decoder);
 
+/* The versions of what is linked, for reports: "1.2.13", "none". */
+const char *calm__gzip_version(void);
+const char *calm__zstd_version(void);
+
 #endif

@@ -65,3 +65,8 @@ int calm__gzip_open(struct calm__decoder **ret_decoder)
     *ret_decoder = &gzip->base;
     return 0;
 }
+
+const char *calm__gzip_version(void)
+{
+    return zlibVersion();
+}

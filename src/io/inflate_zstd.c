@@ -67,3 +67,8 @@ int calm__zstd_open(struct calm__decoder **ret_decoder)
     *ret_decoder = &zstd->base;
     return 0;
 }
+
+const char *calm__zstd_version(void)
+{
+    return ZSTD_versionString();
+}

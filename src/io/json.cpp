@@ -89,3 +89,10 @@ int calm__json_index_make(calm__json_index *index, const char *text, size_t len,
     *ret_count = parser->n_structural_indexes;
     return 0;
 }
+
+void calm__json_version(int ret_version[3])
+{
+    ret_version[0] = simdjson::SIMDJSON_VERSION_MAJOR;
+    ret_version[1] = simdjson::SIMDJSON_VERSION_MINOR;
+    ret_version[2] = simdjson::SIMDJSON_VERSION_REVISION;
+}

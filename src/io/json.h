@@ -37,6 +37,9 @@ extern "C" {
 struct calm__json_index;
 
 /* Returns NULL without memory. */
+/* The version of simdjson, in three parts, for reports. */
+void calm__json_version(int ret_version[3]);
+
 struct calm__json_index *calm__json_index_new(void);
 void calm__json_index_free(struct calm__json_index *index);
 

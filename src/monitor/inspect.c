@@ -2,6 +2,8 @@
 #include "base/error.h"
 #include "core/stack.h"
 #include "host/backends.h"
+#include "io/inflate.h"
+#include "io/json.h"
 
 #include <calm/inspect.h>
 #include <calm/model.h>
@@ -83,6 +85,21 @@ static int map_count(calm_bytes *text)
     return line(text, "max_map_count", "%s", value);
 }
 
+static int libraries(calm_bytes *text)
+{
+    int json[3];
+    calm__json_version(json);
+    int rc = line(text, "models", "%s", calm_model_library());
+    if (rc == 0)
+        rc = line(text, "JSON", "simdjson %d.%d.%d", json[0], json[1], json[2]);
+    if (rc == 0)
+        rc = line(text, "compressed", "zlib %s, zstd %s", calm__gzip_version(),
+            calm__zstd_version());
+    if (rc == 0)
+        rc = line(text, "hashes", "%s", OpenSSL_version(OPENSSL_VERSION));
+    return rc;
+}
+
 int calm_inspect(calm_bytes *text)
 {
     int rc = line(text, "calm", "%s", calm_version());
@@ -100,9 +117,5 @@ int calm_inspect(calm_bytes *text)
         rc = map_count(text);
     if (rc == 0)
         rc = line(text, "processors", "%d", calm_cpu_count());
-    if (rc == 0)
-        rc = line(text, "crypto", "%s", OpenSSL_version(OPENSSL_VERSION));
-    if (rc == 0)
-        rc = line(text, "models", "%s", calm_model_library());
-    return rc;
+    return rc == 0 ? libraries(text) : rc;
 }
