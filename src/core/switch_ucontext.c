@@ -5,14 +5,31 @@
  */
 #include "core/switch.h"
 
+#include "base/error.h"
+
 #include <stddef.h>
 #include <ucontext.h>
+
+/* A context brings back the settings of the floating point unit with which it
+ * was left. The loop has set those of the task that goes on just before: they
+ * are kept here across the switch. */
+static CALM__THREAD uint32_t mxcsr;
+static CALM__THREAD uint16_t control_word;
+
+static void swap(ucontext_t *save, ucontext_t *load)
+{
+    calm__float_get(&mxcsr, &control_word);
+    swapcontext(save, load);
+    calm__float_set(mxcsr, control_word);
+}
 
 static void enter(unsigned high, unsigned low)
 {
     void *(*entry)(void) =
         (void *(*)(void))(uintptr_t)((uint64_t)high << 32 | low);
-    setcontext(entry());
+    void *next = entry();
+    calm__float_get(&mxcsr, &control_word);
+    setcontext(next);
 }
 
 void calm__switch(void **save, void *load, void *(*entry)(void))
@@ -20,7 +37,7 @@ void calm__switch(void **save, void *load, void *(*entry)(void))
     ucontext_t here;
     *save = &here;
     if (!entry) {
-        swapcontext(&here, load);
+        swap(&here, load);
         return;
     }
     /* The lower end is not checked here, so a nominal size will do. */
@@ -33,5 +50,5 @@ void calm__switch(void **save, void *load, void *(*entry)(void))
     fresh.uc_link = NULL;
     makecontext(&fresh, (void (*)(void))enter, 2, (unsigned)(number >> 32),
         (unsigned)number);
-    swapcontext(&here, &fresh);
+    swap(&here, &fresh);
 }
