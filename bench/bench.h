@@ -42,7 +42,8 @@ void bench_run(const struct bench *bench);
 void bench_fresh(bench_fn *fn, void *ctx, double *ret_figures);
 
 /* The monotonic clock and the CPU time of the process, in nanoseconds; its
- * resident bytes. */
+ * resident bytes. What never waits is measured in CPU time, which others on
+ * the machine lengthen less. */
 double bench_clock(void);
 double bench_cpu(void);
 double bench_resident(void);
