@@ -59,8 +59,8 @@ bool test_check_equal(long long actual, long long expected, const char *file,
     return false;
 }
 
-bool test_check_text(const char *actual, const char *expected,
-    const char *file, int line, const char *what)
+bool test_check_text(const char *actual, const char *expected, const char *file,
+    int line, const char *what)
 {
     if (strcmp(actual, expected) == 0)
         return true;
@@ -70,14 +70,14 @@ bool test_check_text(const char *actual, const char *expected,
     return false;
 }
 
-bool test_check_contains(const char *text, const char *part,
-    const char *file, int line, const char *what)
+bool test_check_contains(const char *text, const char *part, const char *file,
+    int line, const char *what)
 {
     if (strstr(text, part))
         return true;
     if (failure_counts())
-        fprintf(stderr, "%s:%d: %s is '%s', without '%s'\n", file, line,
-            what, text, part);
+        fprintf(stderr, "%s:%d: %s is '%s', without '%s'\n", file, line, what,
+            text, part);
     return false;
 }
 
@@ -169,13 +169,13 @@ static int run_on(const char *name, const struct test *tests, size_t count,
     for (size_t i = 0; cases && i < count; i++)
         if (with_pure || tests[i].kind != TEST_PURE)
             cases[chosen++] = (struct CMUnitTest){.name = tests[i].name,
-                .test_func = test_case, .initial_state = (void *)&tests[i]};
+                .test_func = test_case,
+                .initial_state = (void *)&tests[i]};
     char title[64];
     snprintf(title, sizeof title, "%s on %s", name, backend);
     /* What cmocka_run_group_tests_name() does for an array of known size. */
-    int failed = chosen ? _cmocka_run_group_tests(
-                              title, cases, chosen, NULL, NULL)
-                        : 0;
+    int failed =
+        chosen ? _cmocka_run_group_tests(title, cases, chosen, NULL, NULL) : 0;
     free(cases);
     return failed;
 }
@@ -213,8 +213,8 @@ int run_child(void (*fn)(void), char *text, size_t size)
     close(ends[1]);
     size_t len = 0;
     ssize_t got;
-    while (len + 1 < size && (got = read(ends[0], text + len,
-                                  size - 1 - len)) > 0)
+    while (
+        len + 1 < size && (got = read(ends[0], text + len, size - 1 - len)) > 0)
         len += (size_t)got;
     text[len] = '\0';
     close(ends[0]);

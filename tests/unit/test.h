@@ -48,10 +48,22 @@ struct test {
     enum test_kind kind;
 };
 
-#define virtual_test(name) {#name, name, TEST_VIRTUAL}
-#define real_test(name) {#name, name, TEST_REAL}
-#define plain_test(name) {#name, name, TEST_PLAIN}
-#define pure_test(name) {#name, name, TEST_PURE}
+#define virtual_test(name)                                                     \
+    {                                                                          \
+#name, name, TEST_VIRTUAL                                              \
+    }
+#define real_test(name)                                                        \
+    {                                                                          \
+#name, name, TEST_REAL                                                 \
+    }
+#define plain_test(name)                                                       \
+    {                                                                          \
+#name, name, TEST_PLAIN                                                \
+    }
+#define pure_test(name)                                                        \
+    {                                                                          \
+#name, name, TEST_PURE                                                 \
+    }
 
 /* Runs the list on each backend. Returns how many failed: main's result. */
 int run_list(const char *name, const struct test *tests, size_t count);
@@ -79,8 +91,7 @@ extern const bool test_sanitized;
 int run_child(void (*fn)(void), char *text, size_t size);
 
 /* They return whether it held. Any thread. */
-#define check(condition)                                                       \
-    test_check((condition), __FILE__, __LINE__, #condition)
+#define check(condition) test_check((condition), __FILE__, __LINE__, #condition)
 #define check_equal(actual, expected)                                          \
     test_check_equal((actual), (expected), __FILE__, __LINE__, #actual)
 #define check_text(actual, expected)                                           \
@@ -91,10 +102,10 @@ int run_child(void (*fn)(void), char *text, size_t size);
 bool test_check(bool good, const char *file, int line, const char *what);
 bool test_check_equal(long long actual, long long expected, const char *file,
     int line, const char *what);
-bool test_check_text(const char *actual, const char *expected,
-    const char *file, int line, const char *what);
-bool test_check_contains(const char *text, const char *part,
-    const char *file, int line, const char *what);
+bool test_check_text(const char *actual, const char *expected, const char *file,
+    int line, const char *what);
+bool test_check_contains(const char *text, const char *part, const char *file,
+    int line, const char *what);
 
 /* ---- tasks that many tests need ---- */
 

@@ -106,13 +106,13 @@ static int maps(void *arg)
     static int items[100];
     calm_result results[100];
     for (size_t limit = 0; limit < 8; limit += 7) {
-        int rc = calm_map(work, items, 100, sizeof *items,
-            &(calm_map_opts){.limit = limit});
+        int rc = calm_map(
+            work, items, 100, sizeof *items, &(calm_map_opts){.limit = limit});
         check_equal(alive, 0);
         if (rc < 0)
             return rc;
-        rc = calm_map(work, items, 100, sizeof *items,
-            &(calm_map_opts){limit, results});
+        rc = calm_map(
+            work, items, 100, sizeof *items, &(calm_map_opts){limit, results});
         check_equal(alive, 0);
         for (int i = 0; i < 100; i++)
             check(results[i].code <= 0);
@@ -319,8 +319,11 @@ static int pipelines(void *arg)
     static const calm_stage stages[] = {
         {.fn = stage, .concurrency = 3}, {.fn = stage, .concurrency = 2}};
     memset(&flow, 0, sizeof flow);
-    calm_pipeline pipeline = {.source = source, .stages = stages,
-        .stage_count = 2, .sink = sink, .drop = drop};
+    calm_pipeline pipeline = {.source = source,
+        .stages = stages,
+        .stage_count = 2,
+        .sink = sink,
+        .drop = drop};
     int rc = calm_pipeline_run(&pipeline);
     check_equal(flow.taken, flow.sunk + flow.dropped);
     if (rc == 0)
@@ -368,8 +371,7 @@ static void run_each(calm_fn *fn, const char *name)
         /* A backend has fault points of its own. */
         if (!check(rc == 0 || rc == -ENOMEM || (!name && rc == -EMFILE)))
             fprintf(stderr, "'%s' number %zu gave %s: %s\n",
-                name ? name : "any", nth, calm_code_name(rc),
-                calm_message(rc));
+                name ? name : "any", nth, calm_code_name(rc), calm_message(rc));
         failed += rc != 0;
         calm_error_clear();
     }

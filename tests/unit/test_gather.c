@@ -181,8 +181,8 @@ static void items_init(struct item *items, int count, int *running, int *most)
 {
     *running = *most = 0;
     for (int i = 0; i < count; i++)
-        items[i] = (struct item){.ms = 1 + i % 7, .code = i,
-            .running = running, .most = most};
+        items[i] = (struct item){
+            .ms = 1 + i % 7, .code = i, .running = running, .most = most};
 }
 
 static int map_keeps_its_limit_and_its_order(void *arg)
@@ -219,8 +219,8 @@ static int map_fails_fast_with_a_limit(void *arg)
     for (int i = 0; i < 100; i++)
         items[i].ended = &ended;
     items[10].code = -EPROTO;
-    int rc = calm_map(process, items, 100, sizeof *items,
-        &(calm_map_opts){.limit = 4});
+    int rc = calm_map(
+        process, items, 100, sizeof *items, &(calm_map_opts){.limit = 4});
     check_equal(rc, -EPROTO);
     check_contains(calm_message(rc), "item of ");
     check_equal(running, 0);
@@ -262,8 +262,8 @@ static int cancelled_map_marks_what_it_has_not_started(void *arg)
     }
     calm_timeout timeout;
     calm_timeout_begin(&timeout, 25 * CALM_MS);
-    int rc = calm_map(process, items, 20, sizeof *items,
-        &(calm_map_opts){3, results});
+    int rc = calm_map(
+        process, items, 20, sizeof *items, &(calm_map_opts){3, results});
     check_equal(rc, -ECANCELED);
     check_equal(calm_timeout_end(&timeout, rc), -ETIMEDOUT);
     check_equal(ended, 9);

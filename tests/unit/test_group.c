@@ -108,8 +108,7 @@ static int later_failures_stay_behind_the_first_in_order(void *arg)
         &(struct worker){&log, &group, "third", -EPIPE, 30});
     calm_spawn(&group, clean_up_and_fail,
         &(struct worker){&log, &group, "second", -ENOSPC, 20});
-    calm_spawn(
-        &group, work, &(struct worker){&log, &group, "first", -EIO, 10});
+    calm_spawn(&group, work, &(struct worker){&log, &group, "first", -EIO, 10});
     int rc = calm_group_end(&group, 0);
     check_equal(rc, -EIO);
     check_equal(ms_since(start), 40);
@@ -394,8 +393,8 @@ static int failure_and_expiry_in_one_tick_is_the_failure(void *arg)
         calm_timeout_begin(&timeout, 10 * CALM_MS);
         calm_group group;
         calm_group_begin(&group);
-        calm_spawn(&group, work,
-            &(struct worker){&log, &group, "failed", -EIO, ms});
+        calm_spawn(
+            &group, work, &(struct worker){&log, &group, "failed", -EIO, ms});
         int rc = calm_group_end(&group, calm_sleep(CALM_S));
         check_equal(calm_timeout_end(&timeout, rc), -EIO);
         check_text(calm_message(-EIO), "failed");
@@ -461,8 +460,8 @@ static int end_and_cancel_in_one_tick_the_end_wins(void *arg)
     calm_group group;
     calm_group_begin(&group);
     calm_task *task = calm_spawn(&group, end_a_group, &ending);
-    calm_checkpoint(); /* it spawns */
-    calm_checkpoint(); /* the child sleeps, its timer before ours */
+    calm_checkpoint();        /* it spawns */
+    calm_checkpoint();        /* the child sleeps, its timer before ours */
     calm_sleep(10 * CALM_MS); /* the child is ready, before us */
     calm_cancel(task);        /* it ended: the body is ready, not running */
     check_equal(calm_group_end(&group, 0), 0);

@@ -32,7 +32,7 @@ static int deadlines_come_out_in_order(void *arg)
             check_equal(timer->index, 0);
             /* The array is in the order of the inserts. */
             check(!last || last->deadline < timer->deadline ||
-                (last->deadline == timer->deadline && last < timer));
+                  (last->deadline == timer->deadline && last < timer));
         }
         check_equal(count, COUNT);
         calm__heap_clear(&heap);

@@ -32,7 +32,7 @@ static int spin_on_a_queue(void *arg)
     struct spin *spin = arg;
     int item = 1;
     while (!spin->stop && calm_queue_put(&spin->queue, &item) == 0 &&
-        calm_queue_get(&spin->queue, &item) == 0)
+           calm_queue_get(&spin->queue, &item) == 0)
         spin->turns++;
     return 0;
 }
@@ -460,8 +460,8 @@ static int count_in_registers(void *arg)
     }
     check(sum == 1000 * factor);
     return a == 1001 && b == 2002 && c == 3003 && d == 4004 && e == 5005
-        ? 0
-        : -EFAULT;
+               ? 0
+               : -EFAULT;
 }
 
 static int registers_live_across_switches(void *arg)

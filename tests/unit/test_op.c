@@ -18,8 +18,10 @@ struct reader {
 static int read_file(void *arg)
 {
     struct reader *reader = arg;
-    struct calm__op op = {.kind = CALM__OP_READ, .fd = reader->fd,
-        .buffer = reader->buffer, .size = sizeof reader->buffer};
+    struct calm__op op = {.kind = CALM__OP_READ,
+        .fd = reader->fd,
+        .buffer = reader->buffer,
+        .size = sizeof reader->buffer};
     return reader->rc = calm__op_wait(&op, "a read");
 }
 

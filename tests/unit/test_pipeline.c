@@ -23,8 +23,8 @@ static struct work work;
 
 static void work_init(int count)
 {
-    work = (struct work){.count = count, .last = -1, .source_fails_at = -1,
-        .sink_fails_at = -1};
+    work = (struct work){
+        .count = count, .last = -1, .source_fails_at = -1, .sink_fails_at = -1};
     for (int i = 0; i < count; i++)
         work.items[i].number = i;
 }
@@ -71,8 +71,8 @@ static int stage_elsewhere(void *arg, void *ctx)
     struct item *item = arg;
     item->steps++;
     return item->steps == item->failed_at
-        ? calm_fail(-EINVAL, "item %d is bad", item->number)
-        : item->steps;
+               ? calm_fail(-EINVAL, "item %d is bad", item->number)
+               : item->steps;
 }
 
 static int sink(void *arg, int code, void *ctx)
@@ -125,8 +125,11 @@ static const calm_stage two_stages[] = {
 
 static calm_pipeline of_stages(const calm_stage *stages, size_t count)
 {
-    return (calm_pipeline){.source = source, .stages = stages,
-        .stage_count = count, .sink = sink, .drop = drop};
+    return (calm_pipeline){.source = source,
+        .stages = stages,
+        .stage_count = count,
+        .sink = sink,
+        .drop = drop};
 }
 
 static int items_come_out_in_order(void *arg)

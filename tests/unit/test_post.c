@@ -38,10 +38,9 @@ static void *send_all(void *arg)
     struct sender *sender = arg;
     intptr_t failed = 0;
     for (int i = 0; i < EACH; i++) {
-        sender->letters[i] =
-            (struct letter){sender->inbox, sender->thread, i};
-        failed += calm_post(
-                      sender->inbox->poster, arrive, &sender->letters[i]) != 0;
+        sender->letters[i] = (struct letter){sender->inbox, sender->thread, i};
+        failed +=
+            calm_post(sender->inbox->poster, arrive, &sender->letters[i]) != 0;
     }
     return (void *)failed;
 }
@@ -52,8 +51,8 @@ static int posts_of_8_threads_arrive_in_order(void *arg)
     struct sender senders[THREADS];
     pthread_t threads[THREADS];
     for (int i = 0; i < THREADS; i++) {
-        senders[i] = (struct sender){
-            &inbox, i, malloc(EACH * sizeof(struct letter))};
+        senders[i] =
+            (struct sender){&inbox, i, malloc(EACH * sizeof(struct letter))};
         check_equal(
             pthread_create(&threads[i], NULL, send_all, &senders[i]), 0);
     }

@@ -114,7 +114,7 @@ static int priority_keeps_the_order_of_equals(void *arg)
     for (int i = 0; i < 500; i++) {
         check_equal(calm_queue_get(&queue, &job), 0);
         check(job.urgency > last.urgency ||
-            (job.urgency == last.urgency && job.number > last.number));
+              (job.urgency == last.urgency && job.number > last.number));
         last = job;
     }
     calm_queue_clear(&queue);
@@ -149,8 +149,8 @@ static int senseless_queues_are_refused(void *arg)
     calm_queue queue;
     check_equal(calm_queue_init(&queue, 0, 1, NULL), -EINVAL);
     check_equal(calm_queue_init(&queue, SIZE_MAX / 2, 1, NULL), -EINVAL);
-    check_equal(calm_queue_init(&queue, 4, 1,
-                    &(calm_queue_opts){.order = CALM_PRIORITY}),
+    check_equal(calm_queue_init(
+                    &queue, 4, 1, &(calm_queue_opts){.order = CALM_PRIORITY}),
         -EINVAL);
     calm_error_clear();
     return 0;

@@ -58,8 +58,8 @@ static int last_failure_is_returned_with_its_sentence(void *arg)
     check_equal(attempts.count, 5);
     check_text(calm_message(-EIO), "attempt 5");
     attempts.count = 0;
-    check_equal(calm_retry(attempt, &attempts,
-                    &(calm_retry_opts){.attempts = 1}),
+    check_equal(
+        calm_retry(attempt, &attempts, &(calm_retry_opts){.attempts = 1}),
         -EIO);
     check_equal(attempts.count, 1);
     calm_error_clear();
@@ -72,18 +72,17 @@ static int waits_grow_as_told(void *arg)
         .first_wait = 100 * CALM_MS, .longest_wait = CALM_S};
     static const int64_t exponential[] = {100, 200, 400, 800, 1000, 1000};
     for (int i = 0; i < 6; i++)
-        check_equal(
-            calm_retry_wait(&opts, i + 1), exponential[i] * CALM_MS);
+        check_equal(calm_retry_wait(&opts, i + 1), exponential[i] * CALM_MS);
     check_equal(calm_retry_wait(&opts, INT32_MAX), CALM_S);
     opts.growth = CALM_LINEAR;
     for (int i = 1; i < 20; i++)
-        check_equal(calm_retry_wait(&opts, i),
-            (i < 10 ? i * 100 : 1000) * CALM_MS);
+        check_equal(
+            calm_retry_wait(&opts, i), (i < 10 ? i * 100 : 1000) * CALM_MS);
     check_equal(calm_retry_wait(&opts, INT32_MAX), CALM_S);
     opts.growth = CALM_CONSTANT;
     check_equal(calm_retry_wait(&opts, 9), 100 * CALM_MS);
-    opts = (calm_retry_opts){
-        .first_wait = INT64_MAX, .longest_wait = INT64_MAX};
+    opts =
+        (calm_retry_opts){.first_wait = INT64_MAX, .longest_wait = INT64_MAX};
     check_equal(calm_retry_wait(&opts, 3), INT64_MAX);
     opts.growth = CALM_LINEAR;
     check_equal(calm_retry_wait(&opts, 3), INT64_MAX);
@@ -112,13 +111,13 @@ static int what_is_not_worth_it_is_not_tried_again(void *arg)
 {
     struct attempts attempts = {
         .fails = 99, .code = -EACCES, .refuses = -EACCES};
-    check_equal(calm_retry(attempt, &attempts,
-                    &(calm_retry_opts){.retryable = worth}),
+    check_equal(
+        calm_retry(attempt, &attempts, &(calm_retry_opts){.retryable = worth}),
         -EACCES);
     check_equal(attempts.count, 1);
     attempts = (struct attempts){.fails = 99, .code = -ECANCELED};
-    check_equal(calm_retry(attempt, &attempts,
-                    &(calm_retry_opts){.retryable = worth}),
+    check_equal(
+        calm_retry(attempt, &attempts, &(calm_retry_opts){.retryable = worth}),
         -ECANCELED);
     check_equal(attempts.count, 1);
     calm_error_clear();
@@ -129,8 +128,11 @@ static int total_bounds_the_attempts(void *arg)
 {
     struct attempts attempts = {.fails = 99, .code = -EIO};
     int64_t start = calm_now();
-    calm_retry_opts opts = {.attempts = 100, .first_wait = CALM_S,
-        .growth = CALM_CONSTANT, .no_jitter = true, .total = 3500 * CALM_MS};
+    calm_retry_opts opts = {.attempts = 100,
+        .first_wait = CALM_S,
+        .growth = CALM_CONSTANT,
+        .no_jitter = true,
+        .total = 3500 * CALM_MS};
     check_equal(calm_retry(attempt, &attempts, &opts), -EIO);
     check_equal(attempts.count, 4);
     check_equal(ms_since(start), 3000);
@@ -168,8 +170,8 @@ static int cancel_during_a_wait_ends_it(void *arg)
     int64_t start = calm_now();
     calm_timeout timeout;
     calm_timeout_begin(&timeout, 2 * CALM_S);
-    int rc = calm_retry(
-        attempt, &attempts, &(calm_retry_opts){.no_jitter = true});
+    int rc =
+        calm_retry(attempt, &attempts, &(calm_retry_opts){.no_jitter = true});
     check_equal(rc, -ECANCELED);
     check_equal(calm_timeout_end(&timeout, rc), -ETIMEDOUT);
     check_equal(attempts.count, 3);
@@ -180,14 +182,13 @@ static int cancel_during_a_wait_ends_it(void *arg)
 static int options_below_zero_are_refused(void *arg)
 {
     struct attempts attempts = {0};
-    check_equal(calm_retry(attempt, &attempts,
-                    &(calm_retry_opts){.attempts = -1}),
-        -EINVAL);
-    check_equal(calm_retry(attempt, &attempts,
-                    &(calm_retry_opts){.first_wait = -1}),
+    check_equal(
+        calm_retry(attempt, &attempts, &(calm_retry_opts){.attempts = -1}),
         -EINVAL);
     check_equal(
-        calm_retry(attempt, &attempts, &(calm_retry_opts){.total = -1}),
+        calm_retry(attempt, &attempts, &(calm_retry_opts){.first_wait = -1}),
+        -EINVAL);
+    check_equal(calm_retry(attempt, &attempts, &(calm_retry_opts){.total = -1}),
         -EINVAL);
     check_equal(attempts.count, 0);
     calm_error_clear();

@@ -58,8 +58,8 @@ static int sleep_for_ever_ends_by_a_cancel(void *arg)
 static int expired_scope_times_out_and_the_task_goes_on(void *arg)
 {
     int64_t start = calm_now();
-    check_equal(calm_with_timeout(10 * CALM_MS, sleep_ms, number(1000)),
-        -ETIMEDOUT);
+    check_equal(
+        calm_with_timeout(10 * CALM_MS, sleep_ms, number(1000)), -ETIMEDOUT);
     check_equal(ms_since(start), 10);
     check(!calm_cancelled());
     check_equal(calm_error_count(), 0);
@@ -72,8 +72,7 @@ static int unexpired_scope_gives_the_result(void *arg)
     int64_t start = calm_now();
     check_equal(calm_with_timeout(CALM_S, return_number, number(7)), 7);
     check_equal(calm_with_timeout(CALM_S, sleep_ms, number(10)), 0);
-    check_equal(
-        calm_with_timeout(CALM_S, fail_saying, "something else"), -EIO);
+    check_equal(calm_with_timeout(CALM_S, fail_saying, "something else"), -EIO);
     check_text(calm_message(-EIO), "something else");
     check_equal(ms_since(start), 10);
     calm_error_clear();
@@ -431,8 +430,7 @@ static int cancel_reaches_the_children_of_a_body_that_is_shielded(void *arg)
     int child = 1;
     calm_group group;
     calm_group_begin(&group);
-    calm_task *task =
-        calm_spawn(&group, shield_in_the_body_of_a_group, &child);
+    calm_task *task = calm_spawn(&group, shield_in_the_body_of_a_group, &child);
     calm_sleep(CALM_MS);
     calm_cancel(task);
     int result = 0;

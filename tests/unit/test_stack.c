@@ -93,7 +93,7 @@ static int overrun_of_an_unguarded_stack_is_noticed(void *arg)
 static int many_stacks_by_each_method(void *arg)
 {
     for (int guard = CALM__GUARD_INSTALL; guard <= CALM__GUARD_CANARY;
-        guard++) {
+         guard++) {
         struct calm__stacks stacks;
         calm__stacks_init(&stacks, 16 << 10);
         if ((int)stacks.guard < guard)
@@ -204,8 +204,8 @@ static int use_48_kib(void *arg)
 
 static int stack_size_is_chosen_and_checked(void *arg)
 {
-    check_equal(run_opts(use_48_kib, NULL,
-                    (calm_run_opts){.stack_size = 128 << 10}),
+    check_equal(
+        run_opts(use_48_kib, NULL, (calm_run_opts){.stack_size = 128 << 10}),
         0);
     check_equal(
         run_opts(return_number, NULL, (calm_run_opts){.stack_size = 16 << 10}),
@@ -216,8 +216,8 @@ static int stack_size_is_chosen_and_checked(void *arg)
     check_equal(
         run_opts(return_number, NULL, (calm_run_opts){.stack_size = 100}),
         -EINVAL);
-    check_equal(run_opts(return_number, NULL,
-                    (calm_run_opts){.stack_size = SIZE_MAX}),
+    check_equal(
+        run_opts(return_number, NULL, (calm_run_opts){.stack_size = SIZE_MAX}),
         -EINVAL);
     calm_error_clear();
     return 0;
