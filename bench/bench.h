@@ -15,7 +15,7 @@
 #include <stddef.h>
 
 enum {
-    BENCH_FIGURES = 4,    /* that one repetition may bring, at most */
+    BENCH_FIGURES = 4, /* that one repetition may bring, at most */
     BENCH_REPETITIONS = 5,
 };
 

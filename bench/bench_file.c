@@ -168,8 +168,8 @@ static void work_time(const struct work *work, int threads,
         parts[i].from = FILES / threads * i;
         parts[i].to = FILES / threads * (i + 1);
         if (i > 0)
-            bench_check(-pthread_create(&started[i], NULL, run, &parts[i]),
-                "a thread");
+            bench_check(
+                -pthread_create(&started[i], NULL, run, &parts[i]), "a thread");
     }
     run(&parts[0]);
     for (int i = 1; i < threads; i++)
@@ -193,7 +193,9 @@ static void calm_work(void *ctx, double *ret_figures)
 static void measure(const char *name, const char *cpu_name, struct work work)
 {
     bench_run(&(struct bench){.names = {name, cpu_name},
-        .floor = floor_work, .calm = calm_work, .ctx = &work});
+        .floor = floor_work,
+        .calm = calm_work,
+        .ctx = &work});
 }
 
 /* ---- one large file ---- */
@@ -260,7 +262,8 @@ static void measure_sizes(const char *folder)
 
 int main(int argc, char **argv)
 {
-    char folder[] = "calm-bench-XXXXXX", memory[] = "/dev/shm/calm-bench-XXXXXX";
+    char folder[] = "calm-bench-XXXXXX",
+         memory[] = "/dev/shm/calm-bench-XXXXXX";
     memset(content, 'x', sizeof content);
     bench_check(chdir(argc > 1 ? argv[1] : "."), "the folder to work in");
     bench_check(mkdtemp(folder) && mkdtemp(memory) ? 0 : -1, "mkdtemp");
@@ -272,8 +275,10 @@ int main(int argc, char **argv)
     rmdir(memory);
     bench_check(chdir(folder), folder);
     large_make();
-    bench_run(&(struct bench){.names = {"read_2g"}, .floor = floor_large,
-        .calm = calm_large, .repetitions = 3});
+    bench_run(&(struct bench){.names = {"read_2g"},
+        .floor = floor_large,
+        .calm = calm_large,
+        .repetitions = 3});
     unlink("large");
     bench_check(chdir(".."), "..");
     rmdir(folder);

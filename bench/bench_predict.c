@@ -80,7 +80,8 @@ static void model_make(void *ctx, double *ret_figures)
     for (int row = 0; row < TRAINED; row++) {
         for (int i = 0; i < FEATURES; i++)
             matrix[row][i] = random_value();
-        labels[row] = matrix[row][0] * matrix[row][1] >
+        labels[row] =
+            matrix[row][0] * matrix[row][1] >
             matrix[row][2] * 500 + matrix[row][3] * random_value() / 2;
     }
     DMatrixHandle data;
@@ -101,18 +102,20 @@ static void model_make(void *ctx, double *ret_figures)
 static const float *model_ask(
     BoosterHandle booster, const float *matrix, size_t rows)
 {
-    static const char config[] = "{\"type\":0,\"training\":false,"
+    static const char config[] =
+        "{\"type\":0,\"training\":false,"
         "\"iteration_begin\":0,\"iteration_end\":0,\"strict_shape\":true,"
         "\"cache_id\":0,\"missing\":NaN}";
     char array[160];
     snprintf(array, sizeof array,
         "{\"data\":[%zu,true],\"shape\":[%zu,%d],\"typestr\":\"<f4\","
-        "\"version\":3}", (size_t)matrix, rows, FEATURES);
+        "\"version\":3}",
+        (size_t)matrix, rows, FEATURES);
     const bst_ulong *shape;
     bst_ulong dimensions;
     const float *answers;
-    xgboost_check(XGBoosterPredictFromDense(booster, array, config, NULL,
-        &shape, &dimensions, &answers));
+    xgboost_check(XGBoosterPredictFromDense(
+        booster, array, config, NULL, &shape, &dimensions, &answers));
     return answers;
 }
 
@@ -172,7 +175,8 @@ static bool part_take(struct plain_part *part)
     part->to = plain.end;
     if (plain.end - part->from > PART)
         part->to = (const char *)memchr(part->from + PART, '\n',
-            (size_t)(plain.end - part->from - PART)) + 1;
+                       (size_t)(plain.end - part->from - PART)) +
+                   1;
     plain.next = part->to;
     pthread_mutex_unlock(&plain.lock);
     return part->from < part->to;
@@ -206,8 +210,8 @@ static size_t part_work(struct plain_part *part)
     for (size_t row = 0; row < rows; row++) {
         for (const char *id = part->ids[row]; *id != ','; id++)
             *out++ = *id;
-        out += sprintf(out, ",%.9g,%d\n", (double)answers[row],
-            answers[row] >= 0.5f);
+        out += sprintf(
+            out, ",%.9g,%d\n", (double)answers[row], answers[row] >= 0.5f);
     }
     return (size_t)(out - part->out);
 }
@@ -256,13 +260,14 @@ static void floor_predict(void *ctx, double *ret_figures)
 static void program_predict(void *ctx, double *ret_figures)
 {
     extern char **environ;
-    char *arguments[] = {(char *)calm_program, "predict", "rows.csv",
-        "--model", "model.json", "-o", "calm.csv", "--overwrite", "-q", NULL};
+    char *arguments[] = {(char *)calm_program, "predict", "rows.csv", "--model",
+        "model.json", "-o", "calm.csv", "--overwrite", "-q", NULL};
     double start = bench_clock();
     pid_t child;
     int status;
-    bench_check(-posix_spawn(&child, calm_program, NULL, NULL, arguments,
-        environ), calm_program);
+    bench_check(
+        -posix_spawn(&child, calm_program, NULL, NULL, arguments, environ),
+        calm_program);
     waitpid(child, &status, 0);
     bench_check(status == 0 ? 0 : -1, "calm predict");
     ret_figures[0] = (double)row_count * 1e9 / (bench_clock() - start);
@@ -323,12 +328,14 @@ int main(int argc, char **argv)
     /* XGBoost's threads do not survive a fork, so it is first used in children
      * and only then in this process. */
     bench_fresh(model_make, NULL, (double[BENCH_FIGURES]){0});
-    bench_run(&(struct bench){.names = {"predict_rows"}, .fresh = true,
-        .floor = floor_predict, .calm = program_predict});
+    bench_run(&(struct bench){.names = {"predict_rows"},
+        .fresh = true,
+        .floor = floor_predict,
+        .calm = program_predict});
     for (int row = 0; row < BATCH; row++)
         for (int i = 0; i < FEATURES; i++)
             batch[row][i] = random_value();
-    bench_run(&(struct bench){.names = {"model_batch"}, .floor = floor_batch,
-        .calm = calm_batch});
+    bench_run(&(struct bench){
+        .names = {"model_batch"}, .floor = floor_batch, .calm = calm_batch});
     return 0;
 }

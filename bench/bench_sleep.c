@@ -106,18 +106,27 @@ static void calm_memory(void *ctx, double *ret_figures)
 
 int main(void)
 {
-    bench_run(&(struct bench){.names = {"operations_late"}, .fresh = true,
-        .floor = floor_sleep, .calm = calm_sleepers,
+    bench_run(&(struct bench){.names = {"operations_late"},
+        .fresh = true,
+        .floor = floor_sleep,
+        .calm = calm_sleepers,
         .ctx = &(struct sleepers){10000, 100 * CALM_MS}});
     bench_run(&(struct bench){.names = {"sleep_100k_late", "sleep_100k_cpu"},
-        .fresh = true, .floor = floor_sleep, .calm = calm_sleepers,
+        .fresh = true,
+        .floor = floor_sleep,
+        .calm = calm_sleepers,
         .ctx = &(struct sleepers){100000, CALM_S}});
     bench_run(&(struct bench){.names = {"sleep_1m_late", "sleep_1m_cpu"},
-        .fresh = true, .floor = floor_sleep, .calm = calm_sleepers,
-        .ctx = &(struct sleepers){1000000, CALM_S}, .repetitions = 3});
-    bench_run(&(struct bench){
-        .names = {"resident_started", "resident_unstarted"},
-        .fresh = true, .calm = calm_memory, .repetitions = 3,
-        .ctx = &(struct sleepers){100000, CALM_S}});
+        .fresh = true,
+        .floor = floor_sleep,
+        .calm = calm_sleepers,
+        .ctx = &(struct sleepers){1000000, CALM_S},
+        .repetitions = 3});
+    bench_run(
+        &(struct bench){.names = {"resident_started", "resident_unstarted"},
+            .fresh = true,
+            .calm = calm_memory,
+            .repetitions = 3,
+            .ctx = &(struct sleepers){100000, CALM_S}});
     return 0;
 }

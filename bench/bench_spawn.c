@@ -87,8 +87,11 @@ int main(void)
     bench_check(calls ? 0 : -1, "malloc");
     for (int i = 0; i < CALLS; i++)
         calls[i] = (calm_call){nothing, NULL};
-    bench_run(&(struct bench){.names = {"gather"}, .floor = floor_gather,
-        .calm = calm_gathers, .ctx = calls, .repetitions = 9});
+    bench_run(&(struct bench){.names = {"gather"},
+        .floor = floor_gather,
+        .calm = calm_gathers,
+        .ctx = calls,
+        .repetitions = 9});
     free(calls);
     return 0;
 }

@@ -48,8 +48,8 @@ static void floor_yield(void *ctx, double *ret_figures)
 {
     const struct round *round = ctx;
     size_t size = round->tasks * STACK;
-    char *stacks = mmap(NULL, size, PROT_READ | PROT_WRITE,
-        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *stacks = mmap(
+        NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     bench_check(stacks == MAP_FAILED ? -1 : 0, "mmap");
     madvise(stacks, size, MADV_NOHUGEPAGE);
     ring.tasks = round->tasks;
@@ -92,11 +92,13 @@ static void calm_yield(void *ctx, double *ret_figures)
 
 int main(void)
 {
-    bench_run(&(struct bench){
-        .names = {"switch_2"}, .floor = floor_yield, .calm = calm_yield,
+    bench_run(&(struct bench){.names = {"switch_2"},
+        .floor = floor_yield,
+        .calm = calm_yield,
         .ctx = &(struct round){2, STEPS / 2}});
-    bench_run(&(struct bench){
-        .names = {"switch_10000"}, .floor = floor_yield, .calm = calm_yield,
+    bench_run(&(struct bench){.names = {"switch_10000"},
+        .floor = floor_yield,
+        .calm = calm_yield,
         .ctx = &(struct round){MOST, STEPS / MOST}});
     return 0;
 }

@@ -47,8 +47,8 @@ static int queue_main(void *arg)
 {
     bench_check(
         calm_queue_init(&queue, sizeof(uint64_t), CAPACITY, NULL), "queue");
-    int rc = calm_gather(
-        (calm_call[]){{produce, NULL}, {consume, NULL}}, 2, NULL);
+    int rc =
+        calm_gather((calm_call[]){{produce, NULL}, {consume, NULL}}, 2, NULL);
     calm_queue_clear(&queue);
     return rc;
 }
@@ -98,7 +98,7 @@ static int pong(void *arg)
     uint64_t item;
     int rc;
     while ((rc = calm_queue_get(&there, &item)) == 0 &&
-        (rc = calm_queue_put(&back, &item)) == 0)
+           (rc = calm_queue_put(&back, &item)) == 0)
         continue;
     return rc == -ESHUTDOWN ? 0 : rc;
 }
@@ -168,13 +168,14 @@ static void calm_many(void *ctx, double *ret_figures)
 
 int main(void)
 {
-    bench_run(&(struct bench){
-        .names = {"channel"}, .calm = calm_channel});
+    bench_run(&(struct bench){.names = {"channel"}, .calm = calm_channel});
     bench_run(&(struct bench){
         .names = {"queue_128"}, .floor = floor_queue, .calm = calm_queues});
-    bench_run(&(struct bench){.names = {"mutex_1000"}, .calm = calm_many,
+    bench_run(&(struct bench){.names = {"mutex_1000"},
+        .calm = calm_many,
         .ctx = &(calm_fn *){lock_turns}});
-    bench_run(&(struct bench){.names = {"semaphore_1000"}, .calm = calm_many,
+    bench_run(&(struct bench){.names = {"semaphore_1000"},
+        .calm = calm_many,
         .ctx = &(calm_fn *){permit_turns}});
     return 0;
 }

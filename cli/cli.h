@@ -10,10 +10,10 @@
  * is on the disk then and whether to run again. */
 enum {
     EXIT_DONE = 0,
-    EXIT_LOCAL = 1,   /* input, output, memory */
-    EXIT_USAGE = 2,   /* refused before anything was created */
-    EXIT_ROWS = 3,    /* finished, but a row failed */
-    EXIT_REMOTE = 4,  /* the remote side said stop */
+    EXIT_LOCAL = 1,  /* input, output, memory */
+    EXIT_USAGE = 2,  /* refused before anything was created */
+    EXIT_ROWS = 3,   /* finished, but a row failed */
+    EXIT_REMOTE = 4, /* the remote side said stop */
 };
 
 /* One subcommand. MAIN gets its own name as argv[0]. */
@@ -35,7 +35,7 @@ const char **list_split(char *text);
 
 /* Reads a whole number of at least LEAST from an option's value; complains and
  * returns false when it is none. */
-bool number_read(const char *option, const char *text, uint64_t least,
-    uint64_t *ret_number);
+bool number_read(
+    const char *option, const char *text, uint64_t least, uint64_t *ret_number);
 
 #endif

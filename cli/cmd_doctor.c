@@ -48,7 +48,7 @@ static bool gather_keeps_order(void)
 {
     int n[] = {1, 2, 3};
     return calm_map(twice, n, 3, sizeof *n, NULL) == 0 && n[0] == 2 &&
-        n[1] == 4 && n[2] == 6;
+           n[1] == 4 && n[2] == 6;
 }
 
 static bool error_arrives(void)
@@ -60,7 +60,7 @@ static bool error_arrives(void)
 static bool timeout_expires(void)
 {
     return calm_with_timeout(10 * CALM_MS, answer, NULL) == -ETIMEDOUT ||
-        calm_with_timeout(1 * CALM_MS, answer, NULL) == -ETIMEDOUT;
+           calm_with_timeout(1 * CALM_MS, answer, NULL) == -ETIMEDOUT;
 }
 
 static bool pool_computes(void)
@@ -74,7 +74,7 @@ static bool file_comes_back(void)
     snprintf(name, sizeof name, "/tmp/calm-doctor-%d", (int)getpid());
     calm_bytes text = {0};
     bool good = calm_file_write_all(name, "calm", 4, CALM_REPLACE) == 0 &&
-        calm_file_read_all(name, &text) == 0 && text.len == 4;
+                calm_file_read_all(name, &text) == 0 && text.len == 4;
     calm_bytes_clear(&text);
     unlink(name);
     return good;

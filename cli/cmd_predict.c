@@ -102,8 +102,9 @@ static void summary_print(struct job *job)
     line_clear(job);
     if (job->quiet)
         return;
-    fprintf(stderr, "calm: %llu rows: %llu ok, %llu failed, %llu left, "
-                    "0 retries, %.2f s",
+    fprintf(stderr,
+        "calm: %llu rows: %llu ok, %llu failed, %llu left, "
+        "0 retries, %.2f s",
         (unsigned long long)state->rows, (unsigned long long)state->ok,
         (unsigned long long)state->failed,
         (unsigned long long)(state->rows - done), seconds);
@@ -134,9 +135,9 @@ static int summary_write(struct job *job)
     if (state->compared > 0) {
         calm_json_put_key(&json, state->classes ? "accuracy" : "rmse");
         double compared = (double)state->compared;
-        calm_json_put_double(&json,
-            state->classes ? (double)state->right / compared
-                           : sqrt(state->squared_error / compared));
+        calm_json_put_double(
+            &json, state->classes ? (double)state->right / compared
+                                  : sqrt(state->squared_error / compared));
         calm_json_put_key(&json, "compared");
         calm_json_put_uint(&json, state->compared);
     }
@@ -151,7 +152,8 @@ static int summary_write(struct job *job)
     calm_shield shield; /* also after Ctrl-C */
     calm_shield_begin(&shield);
     if (rc == 0)
-        rc = calm_file_write_all(job->summary, text.data, text.len, CALM_ATOMIC);
+        rc =
+            calm_file_write_all(job->summary, text.data, text.len, CALM_ATOMIC);
     calm_shield_end(&shield);
     calm_bytes_clear(&text);
     return rc;
@@ -162,8 +164,10 @@ static void kept_print(const struct job *job)
 {
     if (!job->state.created || strcmp(job->opts.output, "-") == 0)
         return;
-    fprintf(stderr, "calm: the partial output is '%s.calm-part'; run the same "
-                    "command again to begin anew\n", job->opts.output);
+    fprintf(stderr,
+        "calm: the partial output is '%s.calm-part'; run the same "
+        "command again to begin anew\n",
+        job->opts.output);
 }
 
 /* ---- the run ---- */
@@ -205,8 +209,8 @@ static int exit_code(const struct job *job)
     if (job->code == 0)
         return job->state.failed > 0 ? EXIT_ROWS : EXIT_DONE;
     bool machine = job->code == -ENOMEM || job->code == -EIO ||
-        job->code == -ENOSPC || job->code == -EMFILE ||
-        job->code == CALM_EFORMAT || job->code == CALM_ELIMIT;
+                   job->code == -ENOSPC || job->code == -EMFILE ||
+                   job->code == CALM_EFORMAT || job->code == CALM_ELIMIT;
     return job->state.created || machine ? EXIT_LOCAL : EXIT_USAGE;
 }
 

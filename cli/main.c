@@ -33,8 +33,8 @@ const char **list_split(char *text)
     return list;
 }
 
-bool number_read(const char *option, const char *text, uint64_t least,
-    uint64_t *ret_number)
+bool number_read(
+    const char *option, const char *text, uint64_t least, uint64_t *ret_number)
 {
     int64_t number;
     if (calm_int64_parse(text, strlen(text), &number) < 0 ||

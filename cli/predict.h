@@ -17,7 +17,7 @@ struct job {
     int64_t started;
     uint64_t failures_told;
     bool line_shown;
-    int code;        /* what calm_predict() returned */
+    int code; /* what calm_predict() returned */
     char cause[CALM_MESSAGE_MAX];
 };
 

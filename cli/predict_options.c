@@ -10,12 +10,14 @@ static const char help[] =
     "\n"
     "Runs the rows of INPUT through MODEL and writes a prediction for each.\n"
     "\n"
-    "  INPUT                a .csv or .jsonl file, also .gz or .zst; - is stdin\n"
+    "  INPUT                a .csv or .jsonl file, also .gz or .zst; - is "
+    "stdin\n"
     "  --model MODEL        an XGBoost model, .json or .ubj\n"
     "  -o, --output OUTPUT  a .csv or .jsonl file; - is stdout\n"
     "\n"
     "Columns:\n"
-    "  --features a,b,c     what the model is given, in its order; default: its\n"
+    "  --features a,b,c     what the model is given, in its order; default: "
+    "its\n"
     "                       own names, else every column but id and truth\n"
     "  --id COLUMN          copied to the output; default: sample_id or id,\n"
     "                       else the row's number\n"
@@ -131,19 +133,19 @@ static bool number_option(struct job *job, int option, const char *text)
     bool good = false;
     if (option == OPT_BATCH_SIZE) {
         good = number_read("predict: --batch-size", text, 1, &number) &&
-            number <= 1000000;
+               number <= 1000000;
         if (number > 1000000)
             complain("predict: --batch-size: 1000000 rows at most");
         job->opts.batch_size = (size_t)number;
     } else if (option == OPT_THREADS) {
         good = number_read("predict: --threads", text, 1, &number) &&
-            number <= 1024;
+               number <= 1024;
         if (number > 1024)
             complain("predict: --threads: 1024 at most");
         job->opts.threads = (size_t)number;
     } else if (option == OPT_IN_FLIGHT) {
         good = number_read("predict: --in-flight", text, 1, &number) &&
-            number <= 65536;
+               number <= 65536;
         if (number > 65536)
             complain("predict: --in-flight: 65536 batches at most");
         job->opts.in_flight = (size_t)number;
@@ -166,8 +168,8 @@ static bool separator_option(struct job *job, const char *text)
 
 static bool missing_option(struct job *job, const char *text)
 {
-    const char **missing = realloc(
-        job->missing, (job->missing_count + 2) * sizeof *job->missing);
+    const char **missing =
+        realloc(job->missing, (job->missing_count + 2) * sizeof *job->missing);
     if (!missing)
         return complain("predict: no memory"), false;
     missing[job->missing_count++] = text;
@@ -255,8 +257,7 @@ int predict_options_read(struct job *job, int argc, char **argv)
                             "hint: see 'calm predict --help'",
                 argv[optind - 1]);
         if (option == ':')
-            return complain(
-                "predict: '%s' needs a value", argv[optind - 1]);
+            return complain("predict: '%s' needs a value", argv[optind - 1]);
         if (!(optarg ? text_option(job, option, optarg)
                      : flag_option(job, option)))
             return EXIT_USAGE;

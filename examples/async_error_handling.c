@@ -50,8 +50,11 @@ static void say_retry(void *arg, int attempt, int code, int64_t wait)
 static int retry_one(void)
 {
     int number = OPERATIONS;
-    calm_retry_opts opts = {.attempts = 3, .first_wait = 500 * CALM_MS,
-        .growth = CALM_LINEAR, .no_jitter = true, .on_retry = say_retry};
+    calm_retry_opts opts = {.attempts = 3,
+        .first_wait = 500 * CALM_MS,
+        .growth = CALM_LINEAR,
+        .no_jitter = true,
+        .on_retry = say_retry};
     int rc = calm_retry(risky_operation, &number, &opts);
     printf("operation %d: %s\n", number, rc < 0 ? calm_message(rc) : "good");
     return 0;

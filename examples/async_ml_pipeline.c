@@ -61,8 +61,8 @@ static size_t batch_size(struct work *work, struct sample *batch)
 static int preprocess(void *batch, void *ctx)
 {
     size_t count = batch_size(ctx, batch);
-    return calm_map(preprocess_sample, batch, count, sizeof(struct sample),
-        NULL);
+    return calm_map(
+        preprocess_sample, batch, count, sizeof(struct sample), NULL);
 }
 
 static int predict(void *batch, void *ctx)
@@ -83,8 +83,11 @@ static int run(void *arg)
     struct work work = {.count = *(size_t *)arg};
     calm_stage stages[] = {{.name = "preprocess", .fn = preprocess},
         {.name = "predict", .fn = predict}};
-    calm_pipeline pipeline = {.source = next_batch, .stages = stages,
-        .stage_count = 2, .sink = collect, .ctx = &work};
+    calm_pipeline pipeline = {.source = next_batch,
+        .stages = stages,
+        .stage_count = 2,
+        .sink = collect,
+        .ctx = &work};
     int64_t start = calm_now();
     work.samples = calloc(work.count, sizeof *work.samples);
     int rc = load_samples(&work);

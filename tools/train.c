@@ -52,21 +52,18 @@ static float cell(const struct training *training, size_t row, size_t column)
 {
     size_t len;
     float value = NAN;
-    const char *text =
-        calm_csv_table_cell(training->table, row, column, &len);
+    const char *text = calm_csv_table_cell(training->table, row, column, &len);
     return calm_float_parse(text, len, &value) == 0 ? value : NAN;
 }
 
 static void row_learn(struct training *training, size_t row)
 {
-    float *place =
-        training->matrix + training->rows * training->feature_count;
+    float *place = training->matrix + training->rows * training->feature_count;
     for (size_t i = 0; i < training->feature_count; i++)
         place[i] = cell(training, row, training->features[i]);
     const char *label =
         calm_csv_table_get(training->table, row, training->label);
-    calm_float_parse(
-        label, strlen(label), &training->labels[training->rows++]);
+    calm_float_parse(label, strlen(label), &training->labels[training->rows++]);
 }
 
 static int rows_split(struct training *training)
@@ -93,8 +90,8 @@ static int rows_split(struct training *training)
     }
     int rc = csv.error;
     if (rc == 0)
-        rc = calm_file_write_all(
-            training->held, out.data, out.len, CALM_ATOMIC);
+        rc =
+            calm_file_write_all(training->held, out.data, out.len, CALM_ATOMIC);
     calm_bytes_clear(&out);
     return rc;
 }
@@ -103,21 +100,19 @@ static int learn(struct training *training)
 {
     DMatrixHandle data = NULL;
     BoosterHandle booster = NULL;
-    bool good =
-        !XGDMatrixCreateFromMat(training->matrix, training->rows,
-            training->feature_count, NAN, &data) &&
-        !XGDMatrixSetFloatInfo(
-            data, "label", training->labels, training->rows) &&
-        !XGBoosterCreate(&data, 1, &booster) &&
-        !XGBoosterSetParam(booster, "objective", "binary:logistic") &&
-        !XGBoosterSetParam(booster, "max_depth", "4") &&
-        !XGBoosterSetParam(booster, "eta", "0.2") &&
-        !XGBoosterSetParam(booster, "seed", "1");
+    bool good = !XGDMatrixCreateFromMat(training->matrix, training->rows,
+                    training->feature_count, NAN, &data) &&
+                !XGDMatrixSetFloatInfo(
+                    data, "label", training->labels, training->rows) &&
+                !XGBoosterCreate(&data, 1, &booster) &&
+                !XGBoosterSetParam(booster, "objective", "binary:logistic") &&
+                !XGBoosterSetParam(booster, "max_depth", "4") &&
+                !XGBoosterSetParam(booster, "eta", "0.2") &&
+                !XGBoosterSetParam(booster, "seed", "1");
     for (int round = 0; good && round < ROUNDS; round++)
         good = !XGBoosterUpdateOneIter(booster, round, data);
-    good = good &&
-        !XGBoosterSetStrFeatureInfo(booster, "feature_name", training->names,
-            training->feature_count);
+    good = good && !XGBoosterSetStrFeatureInfo(booster, "feature_name",
+                       training->names, training->feature_count);
     good = good && !XGBoosterSaveModel(booster, training->model);
     int rc = good ? 0 : calm_fail(CALM_EMODEL, "%s", XGBGetLastError());
     if (booster)
@@ -159,8 +154,11 @@ int main(int argc, char **argv)
         fputs("usage: train INPUT.csv LABEL ID MODEL.json HELD.csv\n", stderr);
         return 2;
     }
-    struct training training = {.input = argv[1], .label = argv[2],
-        .id = argv[3], .model = argv[4], .held = argv[5]};
+    struct training training = {.input = argv[1],
+        .label = argv[2],
+        .id = argv[3],
+        .model = argv[4],
+        .held = argv[5]};
     int rc = calm_run(train, &training);
     if (rc < 0)
         fprintf(stderr, "train: %s\n", calm_message(rc));

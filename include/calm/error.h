@@ -64,7 +64,8 @@ int calm_while(int code, const char *format, ...)
  * stays valid until the next call of calm by this task. */
 const char *calm_message(int code);
 
-/* The name of a code, for logs: "ENOENT", "CALM_EFORMAT", "E4711" if unknown. */
+/* The name of a code, for logs: "ENOENT", "CALM_EFORMAT", "E4711" if unknown.
+ */
 const char *calm_code_name(int code);
 
 /* How many errors the slot holds. It is more than one after a group in which

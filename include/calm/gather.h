@@ -53,8 +53,8 @@ typedef struct calm_map_opts {
 /* Runs fn(item) for each of COUNT items of SIZE bytes from ITEMS on, each in
  * a task, no more than opts->limit at once. OPTS may be NULL. Items that wait
  * for their turn take no memory. Returns as calm_gather(). */
-CALM_SUSPENDS int calm_map(calm_fn *fn, void *items, size_t count,
-    size_t size, const calm_map_opts *opts);
+CALM_SUSPENDS int calm_map(calm_fn *fn, void *items, size_t count, size_t size,
+    const calm_map_opts *opts);
 
 /* When calm_wait() returns. */
 enum calm_wait_for {

@@ -43,8 +43,8 @@ typedef struct calm_stage {
 
 /* What has passed so far; read it at any time from the loop's thread. */
 typedef struct calm_pipeline_counts {
-    uint64_t items;   /* taken from the source */
-    uint64_t done;    /* given to the sink, the failed ones included */
+    uint64_t items; /* taken from the source */
+    uint64_t done;  /* given to the sink, the failed ones included */
     uint64_t failed;
     uint64_t in_flight; /* items - done */
 } calm_pipeline_counts;

@@ -37,7 +37,7 @@ typedef struct calm_predict_opts {
     const char *const *keep;    /* copied to the output, ending with NULL */
     const char *const *missing; /* texts that mean no value, ending with NULL,
                                    beside the empty field */
-    size_t batch_size; /* rows; default 4096 */
+    size_t batch_size;          /* rows; default 4096 */
     size_t threads;    /* that predict at once; default: the CPU pool's */
     size_t in_flight;  /* batches; default: 3 for each thread, and 2 */
     uint64_t limit;    /* rows to read; default: all */

@@ -42,27 +42,24 @@ typedef struct calm_socket calm_socket;
  * and whatever else connect(2) says of the address tried last, -EINVAL for a
  * port that is none. A cancel does not wait for the name server, but the end
  * of the run does. */
-CALM_SUSPENDS int calm_socket_connect(
-    const char *host, int port, calm_socket **ret_socket)
-    __attribute__((warn_unused_result));
+CALM_SUSPENDS int calm_socket_connect(const char *host, int port,
+    calm_socket **ret_socket) __attribute__((warn_unused_result));
 
 /* The same with a Unix socket's path; -ENAMETOOLONG beyond 107 bytes. */
-CALM_SUSPENDS int calm_socket_connect_unix(
-    const char *path, calm_socket **ret_socket)
-    __attribute__((warn_unused_result));
+CALM_SUSPENDS int calm_socket_connect_unix(const char *path,
+    calm_socket **ret_socket) __attribute__((warn_unused_result));
 
 /* The same with an address that was found elsewhere, which is copied. */
-CALM_SUSPENDS int calm_socket_connect_address(const struct sockaddr *address,
-    socklen_t len, calm_socket **ret_socket)
+CALM_SUSPENDS int calm_socket_connect_address(
+    const struct sockaddr *address, socklen_t len, calm_socket **ret_socket)
     __attribute__((warn_unused_result));
 
 /* Listens on PORT of HOST, one of this machine's addresses or names; NULL is
  * 127.0.0.1, which nobody outside can reach, "0.0.0.0" is all of IPv4. PORT 0
  * lets the kernel choose: see calm_socket_port(). Returns 0 and the listener,
  * or -EADDRINUSE, -EACCES and the like, and what a name look-up may say. */
-CALM_SUSPENDS int calm_socket_listen(
-    const char *host, int port, calm_socket **ret_listener)
-    __attribute__((warn_unused_result));
+CALM_SUSPENDS int calm_socket_listen(const char *host, int port,
+    calm_socket **ret_listener) __attribute__((warn_unused_result));
 
 /* Listens on a Unix socket. A socket file that nobody listens on any more is
  * replaced, anything else gives -EADDRINUSE. Closing removes the file. Does
@@ -73,9 +70,8 @@ int calm_socket_listen_unix(const char *path, calm_socket **ret_listener)
 /* Waits for the next connection. Returns 0 and its socket, which the caller
  * closes; -EMFILE and -ENFILE leave the connection waiting; a cancel loses
  * none. */
-CALM_SUSPENDS int calm_socket_accept(
-    calm_socket *listener, calm_socket **ret_socket)
-    __attribute__((warn_unused_result));
+CALM_SUSPENDS int calm_socket_accept(calm_socket *listener,
+    calm_socket **ret_socket) __attribute__((warn_unused_result));
 
 /* Two sockets that are connected to each other. Does not suspend. */
 int calm_socket_pair(calm_socket *ret_sockets[2])
@@ -99,32 +95,28 @@ void calm_socket_close(calm_socket *socket);
  * Returns how many, 0 at the end (the peer sends no more, or LEN is 0), or an
  * errno such as -ECONNRESET. When it fails or is cancelled BUFFER is as it
  * was, and no byte is lost: the next reader gets it. */
-CALM_SUSPENDS ssize_t calm_socket_recv(
-    calm_socket *socket, void *buffer, size_t len)
-    __attribute__((warn_unused_result));
+CALM_SUSPENDS ssize_t calm_socket_recv(calm_socket *socket, void *buffer,
+    size_t len) __attribute__((warn_unused_result));
 
 /* Receives LEN bytes, neither fewer nor more. Returns 1, or 0 when the end
  * came before the first byte, or -ENODATA when it came after it, or an errno.
  * A cancel between two parts loses the first: the stream is then of no more
  * use, except to be closed. */
-CALM_SUSPENDS int calm_socket_recv_exactly(
-    calm_socket *socket, void *buffer, size_t len)
-    __attribute__((warn_unused_result));
+CALM_SUSPENDS int calm_socket_recv_exactly(calm_socket *socket, void *buffer,
+    size_t len) __attribute__((warn_unused_result));
 
 /* Appends all that comes until the end to BYTES, which the caller has made
  * and clears. Returns 0, CALM_ELIMIT when it is more than MOST bytes, -ENOMEM
  * or an errno; what was received is in BYTES in any case. */
-CALM_SUSPENDS int calm_socket_recv_all(
-    calm_socket *socket, calm_bytes *bytes, size_t most)
-    __attribute__((warn_unused_result));
+CALM_SUSPENDS int calm_socket_recv_all(calm_socket *socket, calm_bytes *bytes,
+    size_t most) __attribute__((warn_unused_result));
 
 /* Sends all LEN bytes; 0 means that the kernel has them, not the peer. DATA is
  * the caller's again on return. Returns 0, -EPIPE or -ECONNRESET when the peer
  * has gone (never SIGPIPE), or another errno. After a failure or a cancel a
  * part may have been sent. */
-CALM_SUSPENDS int calm_socket_send(
-    calm_socket *socket, const void *data, size_t len)
-    __attribute__((warn_unused_result));
+CALM_SUSPENDS int calm_socket_send(calm_socket *socket, const void *data,
+    size_t len) __attribute__((warn_unused_result));
 
 /* Tells the peer that nothing more will be sent: it receives the end, and may
  * go on sending. Returns 0, -ENOTCONN, or -ENOTSOCK for a pipe, whose end is

@@ -35,8 +35,7 @@ CALM_SUSPENDS int calm_mutex_lock(calm_mutex *mutex)
     __attribute__((warn_unused_result));
 
 /* Takes it if it is free, else -EBUSY. Does not suspend. */
-int calm_mutex_try_lock(calm_mutex *mutex)
-    __attribute__((warn_unused_result));
+int calm_mutex_try_lock(calm_mutex *mutex) __attribute__((warn_unused_result));
 
 /* Gives it to the first waiter. -EPERM when the caller does not hold it. */
 int calm_mutex_unlock(calm_mutex *mutex);

@@ -68,8 +68,7 @@ void calm__error_set(struct calm__error *error)
     context()->error = error;
 }
 
-struct calm__error *calm__error_copy(
-    const struct calm__error *error, int code)
+struct calm__error *calm__error_copy(const struct calm__error *error, int code)
 {
     if (!error || error->code != code)
         return calm__error_new(code, calm__code_text(code));

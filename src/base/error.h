@@ -43,8 +43,7 @@ const char *calm__code_text(int code);
 /* A copy of the chain that explains CODE: of ERROR when it begins with that
  * code, else of the code's general text. What there is no memory for is left
  * out at its end. */
-struct calm__error *calm__error_copy(
-    const struct calm__error *error, int code);
+struct calm__error *calm__error_copy(const struct calm__error *error, int code);
 
 void calm__error_free(struct calm__error *error);
 

@@ -26,9 +26,9 @@
 struct calm__loop;
 
 enum calm__op_kind {
-    CALM__OP_READ,  /* pread(fd, buffer, size, offset) of a file */
-    CALM__OP_WRITE, /* pwrite(fd, buffer, size, offset) of a file */
-    CALM__OP_FSYNC, /* fsync(fd), fdatasync when offset is 1 */
+    CALM__OP_READ,     /* pread(fd, buffer, size, offset) of a file */
+    CALM__OP_WRITE,    /* pwrite(fd, buffer, size, offset) of a file */
+    CALM__OP_FSYNC,    /* fsync(fd), fdatasync when offset is 1 */
     CALM__OP_READABLE, /* wait until fd is readable, or has an error or end */
     CALM__OP_WRITABLE, /* the same for writing */
 };

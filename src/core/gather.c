@@ -26,8 +26,7 @@ static void result_set(calm_result *slot, int code)
     slot->message[len] = '\0';
 }
 
-static void results_not_started(
-    calm_result *results, size_t from, size_t count)
+static void results_not_started(calm_result *results, size_t from, size_t count)
 {
     calm_error_clear();
     for (size_t i = from; results && i < count; i++)
@@ -44,8 +43,8 @@ static void gather_begin(calm_group *group, const calm_result *results)
 
 /* Lets those run that were spawned, now and then, and spawns one more. False
  * when the group takes no more: the call was not started. */
-static bool gather_spawn(calm_group *group, calm_fn *fn, void *arg,
-    size_t index, calm_result *slot)
+static bool gather_spawn(
+    calm_group *group, calm_fn *fn, void *arg, size_t index, calm_result *slot)
 {
     if (index % AT_ONCE == AT_ONCE - 1)
         calm__loop_yield(calm__loop_here, calm__self());
@@ -82,8 +81,8 @@ int calm_gather(const calm_call *calls, size_t count, calm_result *ret_results)
     gather_begin(&group, ret_results);
     size_t started = 0;
     while (started < count &&
-        gather_spawn(&group, calls[started].fn, calls[started].arg, started,
-            ret_results ? &ret_results[started] : NULL))
+           gather_spawn(&group, calls[started].fn, calls[started].arg, started,
+               ret_results ? &ret_results[started] : NULL))
         started++;
     return gather_end(&group, &started, count, ret_results);
 }
@@ -130,8 +129,8 @@ static int map_limited(struct map *map, size_t limit)
     calm_group group;
     gather_begin(&group, map->results);
     size_t workers = 0;
-    while (workers < limit &&
-        gather_spawn(&group, map_work, map, workers, NULL))
+    while (
+        workers < limit && gather_spawn(&group, map_work, map, workers, NULL))
         workers++;
     return gather_end(&group, &map->next, map->count, map->results);
 }
@@ -142,8 +141,8 @@ static int map_all(struct map *map)
     gather_begin(&group, map->results);
     size_t started = 0;
     while (started < map->count &&
-        gather_spawn(&group, map->fn, map->items + started * map->size,
-            started, map->results ? &map->results[started] : NULL))
+           gather_spawn(&group, map->fn, map->items + started * map->size,
+               started, map->results ? &map->results[started] : NULL))
         started++;
     return gather_end(&group, &started, map->count, map->results);
 }
@@ -151,7 +150,10 @@ static int map_all(struct map *map)
 int calm_map(calm_fn *fn, void *items, size_t count, size_t size,
     const calm_map_opts *opts)
 {
-    struct map map = {.fn = fn, .items = items, .count = count, .size = size,
+    struct map map = {.fn = fn,
+        .items = items,
+        .count = count,
+        .size = size,
         .results = opts ? opts->results : NULL};
     int rc = calm__enter();
     if (rc < 0) {

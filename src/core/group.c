@@ -55,8 +55,7 @@ size_t calm_group_size(const calm_group *opaque)
 
 /* The children are told of any cancel by themselves; the end of the last one
  * is certain to come. */
-static const struct calm__wait group_wait = {
-    .what = "the tasks of its group"};
+static const struct calm__wait group_wait = {.what = "the tasks of its group"};
 
 void calm__group_child_ended(struct calm__group *group)
 {

@@ -11,11 +11,11 @@ struct calm__group {
     size_t live_count;
     struct calm__error *errors; /* sentences, the first failure's first */
     struct calm__error *last_error;
-    int code;                   /* the first failure, 0 if none */
-    bool aborted;               /* spawns are refused */
-    bool cancelled_outside;     /* by a scope around it */
-    bool strict;                /* a child's own -ECANCELED is a failure */
-    bool ending;                /* the body waits in calm_group_end() */
+    int code;               /* the first failure, 0 if none */
+    bool aborted;           /* spawns are refused */
+    bool cancelled_outside; /* by a scope around it */
+    bool strict;            /* a child's own -ECANCELED is a failure */
+    bool ending;            /* the body waits in calm_group_end() */
 };
 _Static_assert(sizeof(struct calm__group) <= sizeof(calm_group), "opaque");
 

@@ -77,8 +77,8 @@ void calm__ready_push(struct calm__loop *loop, struct calm_task *task)
 static bool poll_is_idle(const struct calm__loop *loop)
 {
     return loop->timers.count == 0 && loop->backend->certain == 0 &&
-        loop->backend->possible == 0 &&
-        !atomic_load_explicit(&loop->posts, memory_order_relaxed);
+           loop->backend->possible == 0 &&
+           !atomic_load_explicit(&loop->posts, memory_order_relaxed);
 }
 
 /* The next task to run, or NULL when it is time to poll. */
@@ -140,11 +140,12 @@ static inline void step_ends(struct calm__loop *loop, struct calm_task *task)
 /* ---- the switch ---- */
 
 /* What is the processor's and the thread's becomes the task's TO. */
-static inline void float_enter(const struct calm_task *to, uint32_t mxcsr,
-    uint16_t control_word)
+static inline void float_enter(
+    const struct calm_task *to, uint32_t mxcsr, uint16_t control_word)
 {
     if (__builtin_expect(((mxcsr ^ to->mxcsr) & CALM__FLOAT_SETTINGS) ||
-                control_word != to->control_word, false))
+                             control_word != to->control_word,
+            false))
         calm__float_set(to->mxcsr, to->control_word);
 }
 
@@ -335,7 +336,7 @@ static void timers_run(struct calm__loop *loop)
         loop->now = calm__clock_now();
     struct calm__timer *timer;
     while ((timer = calm__heap_first(&loop->timers)) &&
-        timer->deadline <= loop->now) {
+           timer->deadline <= loop->now) {
         calm__heap_remove(&loop->timers, timer);
         calm__timer_fire(timer);
     }
@@ -367,9 +368,8 @@ static int backend_poll(struct calm__loop *loop, int64_t timeout)
 /* Nothing is ready and no time will make it so: is anything else to come? */
 static bool nothing_can_happen(const struct calm__loop *loop)
 {
-    return loop->timers.count == 0 && loop->expected == 0 &&
-        loop->doors == 0 && loop->backend->certain == 0 &&
-        loop->backend->possible == 0;
+    return loop->timers.count == 0 && loop->expected == 0 && loop->doors == 0 &&
+           loop->backend->certain == 0 && loop->backend->possible == 0;
 }
 
 /* First the main task is cancelled, which every wait but a shielded one
@@ -387,8 +387,7 @@ static void deadlock_end(struct calm__loop *loop)
     }
     calm__waits_break(loop);
     if (!any_ready(loop))
-        calm__fatal("calm: %s",
-            loop->report ? loop->report->text : "deadlock");
+        calm__fatal("calm: %s", loop->report ? loop->report->text : "deadlock");
 }
 
 /* Time as tests see it: what is certain to complete is waited for, then the
@@ -498,8 +497,7 @@ int calm__loop_run(struct calm__loop *loop, struct calm__backend *backend,
         if (next != &loop->self)
             switch_to(loop, &loop->self, next);
         else if (loop->live_count > 0 && (rc = loop_poll(loop)) < 0)
-            calm__fatal("calm: the kernel's queue broke: %s",
-                calm_message(rc));
+            calm__fatal("calm: the kernel's queue broke: %s", calm_message(rc));
     }
     calm__posts_run(loop);
     while (atomic_load(&loop->posting) > 0)

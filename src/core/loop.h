@@ -8,8 +8,8 @@
 #include <stdlib.h>
 
 enum {
-    CALM__STEPS = 61,    /* task steps between two polls, at most */
-    CALM__CREDIT = 256,  /* suspending calls that need not wait, in a row */
+    CALM__STEPS = 61,   /* task steps between two polls, at most */
+    CALM__CREDIT = 256, /* suspending calls that need not wait, in a row */
     CALM__SLOW_TICKS = 11,
 };
 
@@ -34,8 +34,8 @@ struct calm__loop {
     bool deadlocked;
 
     struct calm__backend *backend;
-    size_t expected;  /* posts that are certain to come */
-    size_t doors;     /* open to posts that may come */
+    size_t expected; /* posts that are certain to come */
+    size_t doors;    /* open to posts that may come */
     _Atomic(struct calm__post *) posts;
     atomic_bool sleeping;
     atomic_int posting; /* threads inside of calm__loop_post() */

@@ -88,8 +88,8 @@ static int slots_grow(struct queue *queue)
     if (!slots)
         return -ENOMEM;
     for (size_t i = 0; i < queue->count; i++)
-        memcpy(slots + i * queue->slot_size, slot_at(queue, i),
-            queue->slot_size);
+        memcpy(
+            slots + i * queue->slot_size, slot_at(queue, i), queue->slot_size);
     free(queue->slots);
     queue->slots = slots;
     queue->allocated = allocated;
@@ -160,7 +160,7 @@ static void grant_items(struct queue *queue)
 static void grant_room(struct queue *queue)
 {
     while (queue->putters.first &&
-        queue->count + queue->put_grants < queue->capacity) {
+           queue->count + queue->put_grants < queue->capacity) {
         queue->put_grants++;
         calm__waiters_wake(&queue->putters);
     }
@@ -231,8 +231,8 @@ static void getters_end(struct queue *queue)
 static int store(struct queue *queue, const void *item)
 {
     if (queue->count == queue->allocated && slots_grow(queue) < 0)
-        return calm_fail(-ENOMEM, "no memory for a queue of %zu items",
-            queue->count + 1);
+        return calm_fail(
+            -ENOMEM, "no memory for a queue of %zu items", queue->count + 1);
     char *slot = slot_at(queue, queue->count);
     item_copy(queue, slot, item);
     queue->count++;

@@ -51,8 +51,8 @@ struct calm__error *calm__deadlock_report(struct calm__loop *loop)
     calm__tasks_visit(loop, task_add, &text);
     if (text.tasks > text.shown) {
         char more[48];
-        snprintf(more, sizeof more, "\n  and %zu more",
-            text.tasks - text.shown);
+        snprintf(
+            more, sizeof more, "\n  and %zu more", text.tasks - text.shown);
         text_add(&text, more);
     }
     return calm__error_new(-EDEADLK, text.buffer);

@@ -74,7 +74,7 @@ struct calm_task {
     bool cancel_requested; /* calm_cancel() was called */
     bool cancelled;        /* as seen from its innermost scope */
     bool released;         /* no name is held outside */
-    int result;   /* the wait's while parked, the task's when ended */
+    int result;            /* the wait's while parked, the task's when ended */
     int saved_errno;
 
     struct calm__stack *stack;

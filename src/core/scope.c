@@ -41,8 +41,8 @@ void calm__scope_push(struct calm__scope *scope, enum calm__scope_kind kind)
     struct calm_task *task = calm__self();
     if (!task)
         calm__fatal("calm: a scope was begun outside of a task");
-    *scope = (struct calm__scope){
-        .outer = task->scope, .task = task, .kind = kind};
+    *scope =
+        (struct calm__scope){.outer = task->scope, .task = task, .kind = kind};
     task->scope = scope;
 }
 
@@ -51,7 +51,8 @@ void calm__scope_pop(struct calm__scope *scope)
     struct calm_task *task = scope->task;
     if (task->scope != scope)
         calm__fatal("calm: task '%s': scopes must end in the reverse order of "
-                    "their beginning", calm_task_name(task));
+                    "their beginning",
+            calm_task_name(task));
     task->scope = scope->outer;
     task->cancelled = cancelled_from(task, task->scope);
 }
@@ -90,15 +91,15 @@ static void group_tell(struct calm__loop *loop, struct calm__group *group)
 {
     group->aborted = true;
     for (struct calm_task *child = group->live; child;
-        child = child->sibling_next)
+         child = child->sibling_next)
         if (!child->cancel_requested)
             told_add(loop, child);
 }
 
 /* UPTO in TASK was cancelled, or the task itself when it is NULL: the groups
  * inside, but not those inside of a shield, are to be told. */
-static void groups_tell(struct calm__loop *loop, struct calm_task *task,
-    struct calm__scope *upto)
+static void groups_tell(
+    struct calm__loop *loop, struct calm_task *task, struct calm__scope *upto)
 {
     struct calm__scope *from = task->scope;
     for (struct calm__scope *s = task->scope; s && s != upto; s = s->outer)
@@ -232,8 +233,8 @@ int calm_sleep(int64_t duration)
 
 static void timeout_arm(struct timeout *timeout, int64_t time)
 {
-    timeout->timer = (struct calm__timer){
-        .deadline = time, .kind = TIMER_TIMEOUT};
+    timeout->timer =
+        (struct calm__timer){.deadline = time, .kind = TIMER_TIMEOUT};
     if (time == CALM_FOREVER)
         return;
     struct calm__heap *timers = &calm__loop_here->timers;

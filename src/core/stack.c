@@ -64,12 +64,12 @@ static bool kernel_installs_guards(void)
     if (answer >= 0)
         return answer;
     size_t page = page_size();
-    void *probe = mmap(NULL, page, PROT_READ | PROT_WRITE,
-        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *probe = mmap(
+        NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (probe == MAP_FAILED)
         return false;
-    answer = madvise(probe, page, MADV_GUARD_INSTALL) == 0 &&
-        page_is_guarded(probe);
+    answer =
+        madvise(probe, page, MADV_GUARD_INSTALL) == 0 && page_is_guarded(probe);
     munmap(probe, page);
     return answer;
 }
@@ -86,8 +86,8 @@ void calm__stacks_init(struct calm__stacks *stacks, size_t size)
     *stacks = (struct calm__stacks){
         .size = guard_size() + (size + page - 1) / page * page,
         .guard = kernel_installs_guards() && !calm__fault("guard")
-            ? CALM__GUARD_INSTALL
-            : CALM__GUARD_PROTECT,
+                     ? CALM__GUARD_INSTALL
+                     : CALM__GUARD_PROTECT,
     };
 }
 
@@ -111,10 +111,12 @@ static struct calm__slab *slab_map(struct calm__stacks *stacks)
     if (count > SLAB_MOST)
         count = SLAB_MOST;
     size_t size = count * stacks->size + page_size();
-    char *memory = calm__fault("stack")
-        ? MAP_FAILED
-        : mmap(NULL, size, PROT_READ | PROT_WRITE,
-              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+    char *memory =
+        calm__fault("stack")
+            ? MAP_FAILED
+            : mmap(NULL, size, PROT_READ | PROT_WRITE,
+                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1,
+                  0);
     if (memory == MAP_FAILED)
         return NULL;
     /* A huge page would make two megabytes resident for one frame. */
@@ -141,8 +143,7 @@ static struct calm__stack *stack_cut(
 {
     char *base = slab->memory + slab->used * stacks->size;
     guard(stacks, base);
-    struct calm__stack *stack =
-        (void *)(base + stacks->size - sizeof *stack);
+    struct calm__stack *stack = (void *)(base + stacks->size - sizeof *stack);
     size_t colour = slab->used % COLOURS * COLOUR;
     stack->base = base;
     stack->end = base + stacks->size;

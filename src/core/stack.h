@@ -25,9 +25,9 @@ struct calm__stack {
     struct calm__stack *next; /* in the pile of free ones */
     char *base;
     char *end;
-    char *top;  /* where the first frame begins, a multiple of 16 */
-    void *fake; /* what the address sanitizer keeps for a left stack */
-    bool watched; /* has no guard: the canary of the stack below serves */
+    char *top;          /* where the first frame begins, a multiple of 16 */
+    void *fake;         /* what the address sanitizer keeps for a left stack */
+    bool watched;       /* has no guard: the canary of the stack below serves */
     uint64_t canary[2]; /* uppermost: an overrun from above comes here first */
 };
 

@@ -42,8 +42,8 @@ struct calm_task *calm__waiters_wake(struct calm_waiters *waiters)
     return task;
 }
 
-int calm__waiters_park(struct calm_waiters *waiters,
-    const struct calm__wait *wait, void *object)
+int calm__waiters_park(
+    struct calm_waiters *waiters, const struct calm__wait *wait, void *object)
 {
     calm__waiters_add(waiters, calm__self());
     return calm__park(wait, object);
@@ -78,8 +78,8 @@ static struct calm_task *mutex_whom(struct calm_task *task, void *object)
     return ((calm_mutex *)object)->owner;
 }
 
-static const struct calm__wait mutex_wait = {"a lock held by", mutex_cancel,
-    mutex_revoke, mutex_whom};
+static const struct calm__wait mutex_wait = {
+    "a lock held by", mutex_cancel, mutex_revoke, mutex_whom};
 
 /* After a condition's wait the lock is taken however long it takes. */
 static const struct calm__wait mutex_retake = {
@@ -104,8 +104,8 @@ int calm_mutex_lock(calm_mutex *mutex)
         return 0;
     }
     if (mutex->owner == self)
-        return calm_fail(-EDEADLK, "task '%s' holds the lock already",
-            calm_task_name(self));
+        return calm_fail(
+            -EDEADLK, "task '%s' holds the lock already", calm_task_name(self));
     return calm__waiters_park(&mutex->waiters, &mutex_wait, mutex);
 }
 
@@ -194,8 +194,7 @@ int calm_semaphore_acquire(calm_semaphore *semaphore)
     int rc = calm__enter();
     if (rc < 0 || calm_semaphore_try_acquire(semaphore) == 0)
         return rc;
-    return calm__waiters_park(
-        &semaphore->waiters, &semaphore_wait, semaphore);
+    return calm__waiters_park(&semaphore->waiters, &semaphore_wait, semaphore);
 }
 
 void calm_semaphore_release(calm_semaphore *semaphore)

@@ -39,9 +39,9 @@ static struct calm__task_slab *slab_new(struct calm__loop *loop)
     if (size > SLAB_MOST)
         size = SLAB_MOST;
     void *memory = calm__fault("memory")
-        ? MAP_FAILED
-        : mmap(NULL, size, PROT_READ | PROT_WRITE,
-              MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+                       ? MAP_FAILED
+                       : mmap(NULL, size, PROT_READ | PROT_WRITE,
+                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED)
         return NULL;
     struct calm__task_slab *slab = memory;
@@ -65,7 +65,7 @@ void calm__tasks_visit(struct calm__loop *loop,
     void (*visit)(struct calm_task *task, void *ctx), void *ctx)
 {
     for (struct calm__task_slab *slab = loop->task_slabs; slab;
-        slab = slab->next)
+         slab = slab->next)
         for (size_t i = 0; i < slab->used; i++)
             if (slab->tasks[i].state != CALM__FREE)
                 visit(&slab->tasks[i], ctx);
@@ -131,8 +131,7 @@ static void live_add(struct calm__group *group, struct calm_task *task)
     group->live_count++;
 }
 
-static void siblings_remove(
-    struct calm_task **list, struct calm_task *task)
+static void siblings_remove(struct calm_task **list, struct calm_task *task)
 {
     if (task->sibling_next)
         task->sibling_next->sibling_previous = task->sibling_previous;
@@ -150,8 +149,8 @@ calm_task *calm_spawn(calm_group *opaque, calm_fn *fn, void *arg)
     struct calm__loop *loop = calm__loop_here;
     struct calm_task *task = calm__task_new(loop, fn, arg);
     if (!task) {
-        calm__group_fail(group, -ENOMEM,
-            calm__error_new(-ENOMEM, "no memory for a task"));
+        calm__group_fail(
+            group, -ENOMEM, calm__error_new(-ENOMEM, "no memory for a task"));
         return NULL;
     }
     struct calm_task *self = calm__self();
@@ -203,8 +202,8 @@ static void slot_fill(const struct calm_task *task)
         return;
     const struct calm__error *error = task->context.error;
     const char *text = error && error->code == task->result
-        ? error->text
-        : calm__code_text(task->result);
+                           ? error->text
+                           : calm__code_text(task->result);
     size_t len = strnlen(text, sizeof slot->message - 1);
     memcpy(slot->message, text, len);
     slot->message[len] = '\0';
@@ -254,8 +253,7 @@ void calm__awaiter_add(struct calm_task *task, struct calm__awaiter *awaiter)
     task->awaiters = awaiter;
 }
 
-void calm__awaiter_remove(
-    struct calm_task *task, struct calm__awaiter *awaiter)
+void calm__awaiter_remove(struct calm_task *task, struct calm__awaiter *awaiter)
 {
     if (awaiter->next)
         awaiter->next->previous = awaiter->previous;
@@ -296,8 +294,9 @@ static struct calm_task *await_whom(struct calm_task *task, void *object)
     return ((struct await *)object)->target;
 }
 
-static const struct calm__wait await_wait = {
-    .what = "the end of", .cancel = await_cancel, .whom = await_whom,
+static const struct calm__wait await_wait = {.what = "the end of",
+    .cancel = await_cancel,
+    .whom = await_whom,
     .for_end = true};
 
 static int await_ended(struct calm_task *task)
@@ -328,8 +327,8 @@ int calm_await(calm_task *task, int *ret_result)
     if (task && task->state == CALM__ENDED) {
         result = await_ended(task);
     } else if (task) {
-        struct await await = {{.done = await_done, .takes = true},
-            calm__self(), task, NULL, 0, rc == -ECANCELED};
+        struct await await = {{.done = await_done, .takes = true}, calm__self(),
+            task, NULL, 0, rc == -ECANCELED};
         calm__awaiter_add(task, &await.awaiter);
         calm__park(&await_wait, &await);
         result = await.result;

@@ -40,7 +40,7 @@ static bool watch_is_over(const struct watch *watch)
     if (watch->ended == watch->count)
         return true;
     return (watch->what == CALM_FIRST_COMPLETED && watch->ended > 0) ||
-        (watch->what == CALM_FIRST_FAILED && watch->failed > 0);
+           (watch->what == CALM_FIRST_FAILED && watch->failed > 0);
 }
 
 static void watch_wake(struct watch *watch)

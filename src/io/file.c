@@ -52,8 +52,11 @@ static ssize_t read_cached(int fd, void *buffer, size_t len, int64_t offset)
 
 static ssize_t read_waiting(int fd, void *buffer, size_t len, int64_t offset)
 {
-    struct calm__op op = {.kind = CALM__OP_READ, .fd = fd, .buffer = buffer,
-        .size = len > INT_MAX / 2 ? INT_MAX / 2 : len, .offset = offset};
+    struct calm__op op = {.kind = CALM__OP_READ,
+        .fd = fd,
+        .buffer = buffer,
+        .size = len > INT_MAX / 2 ? INT_MAX / 2 : len,
+        .offset = offset};
     return calm__op_wait(&op, "a read of a file");
 }
 
@@ -93,7 +96,8 @@ static int write_fd(int fd, const char *data, size_t len, int64_t offset)
     size_t done = 0;
     while (done < len) {
         size_t part = len - done;
-        struct calm__op op = {.kind = CALM__OP_WRITE, .fd = fd,
+        struct calm__op op = {.kind = CALM__OP_WRITE,
+            .fd = fd,
             .buffer = (void *)(data + done),
             .size = part > INT_MAX / 2 ? INT_MAX / 2 : part,
             .offset = offset + (int64_t)done};
@@ -137,8 +141,7 @@ static int stream_step(
     if (write && job.len > PIPE_CHUNK)
         job.len = PIPE_CHUNK;
     struct calm__op op = {
-        .kind = write ? CALM__OP_WRITABLE : CALM__OP_READABLE,
-        .fd = file->fd};
+        .kind = write ? CALM__OP_WRITABLE : CALM__OP_READABLE, .fd = file->fd};
     int rc = calm__op_wait(&op, write ? "room in a pipe" : "data of a pipe");
     return rc < 0 ? rc : stream_call(&job);
 }
@@ -221,8 +224,8 @@ static ssize_t described(ssize_t rc, const calm_file *file, const char *what)
 {
     if (rc >= 0 || rc == -ECANCELED)
         return rc;
-    return calm_fail((int)rc, "cannot %s '%s': %s", what, file->name,
-        strerror((int)-rc));
+    return calm_fail(
+        (int)rc, "cannot %s '%s': %s", what, file->name, strerror((int)-rc));
 }
 
 static int file_take(calm_file *file)
@@ -231,8 +234,7 @@ static int file_take(calm_file *file)
     if (rc < 0)
         return rc;
     if (file->busy)
-        return calm_fail(
-            -EBUSY, "'%s' is in use by another task", file->name);
+        return calm_fail(-EBUSY, "'%s' is in use by another task", file->name);
     file->busy = true;
     return 0;
 }
@@ -295,8 +297,7 @@ int calm_file_write_at(
     int rc = calm__enter();
     if (rc < 0)
         return rc;
-    return (int)described(
-        write_fd(file->fd, data, len, offset), file, "write");
+    return (int)described(write_fd(file->fd, data, len, offset), file, "write");
 }
 
 int calm_file_sync(calm_file *file)
@@ -337,8 +338,8 @@ static int line_next(calm_file *file, const char **ret_line, size_t *ret_len)
     for (;;) {
         char *start = file->lines.data + file->line_start;
         size_t len = file->lines.len - file->line_start;
-        char *end = len > looked ? memchr(start + looked, '\n', len - looked)
-                                 : NULL;
+        char *end =
+            len > looked ? memchr(start + looked, '\n', len - looked) : NULL;
         if (!end && !file->line_end) {
             looked = len;
             int rc = lines_fill(file);

@@ -38,8 +38,8 @@ int calm__file_open_cached(const char *path, int flags)
     if ((flags & (O_CREAT | O_TRUNC)) ||
         atomic_load_explicit(&unavailable, memory_order_relaxed))
         return -EAGAIN;
-    struct open_how how = {.flags = (uint64_t)(flags | O_CLOEXEC),
-        .resolve = RESOLVE_CACHED};
+    struct open_how how = {
+        .flags = (uint64_t)(flags | O_CLOEXEC), .resolve = RESOLVE_CACHED};
     long fd = syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
     if (fd >= 0)
         return (int)fd;
@@ -164,8 +164,8 @@ struct write_job {
 static int write_to_end(int fd, const char *data, size_t len)
 {
     while (len > 0) {
-        ssize_t put = calm__fault("write") ? (errno = ENOSPC, -1)
-                                           : write(fd, data, len);
+        ssize_t put =
+            calm__fault("write") ? (errno = ENOSPC, -1) : write(fd, data, len);
         if (put < 0 && errno != EINTR)
             return -errno;
         if (put > 0) {
@@ -205,8 +205,8 @@ static int folder_sync(const char *path)
 
 static int write_beside(const struct write_job *job, const char *beside)
 {
-    int fd = open(beside,
-        O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+    int fd = open(
+        beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
     if (fd < 0)
         return -errno;
     struct stat old;

@@ -33,7 +33,7 @@ int calm__answer_head(const struct calm__answer *answer, calm_bytes *out)
     size_t classes = has_classes(model) ? calm_model_values(model) : 0;
     size_t count = 0, most = 4 + classes + answer->keep_count;
     const char **names = calloc(most, sizeof *names);
-    char (*numbered)[24] = calloc(classes + 1, sizeof *numbered);
+    char(*numbered)[24] = calloc(classes + 1, sizeof *numbered);
     int rc = names && numbered ? 0 : -ENOMEM;
     if (rc == 0) {
         if (answer->with_row)
@@ -120,8 +120,8 @@ static void json_cell(calm_json_writer *json, const struct calm__cell *cell)
 {
     if (cell->absent)
         calm_json_put_null(json);
-    else if (cell->json &&
-        (cell->number != cell->number || is_json_number(cell->text, cell->len)))
+    else if (cell->json && (cell->number != cell->number ||
+                               is_json_number(cell->text, cell->len)))
         calm_json_put_raw(json, cell->text, cell->len);
     else
         calm_json_put_bytes(json, cell->text, cell->len);
@@ -150,7 +150,7 @@ static int json_row(const struct calm__answer *answer, calm_bytes *out,
         calm_json_put_int(&json, calm_model_label(model, values));
     }
     for (size_t i = 0; has_classes(model) && i < calm_model_values(model);
-        i++) {
+         i++) {
         char name[24];
         snprintf(name, sizeof name, "p_%zu", i);
         calm_json_put_key(&json, name);

@@ -95,8 +95,8 @@ static int chunk_fill(struct calm__dataset *dataset)
             return rc;
         chunk = dataset->chunk;
     }
-    ssize_t got = calm_input_read(dataset->input, chunk->data + chunk->len,
-        chunk->capacity - chunk->len);
+    ssize_t got = calm_input_read(
+        dataset->input, chunk->data + chunk->len, chunk->capacity - chunk->len);
     if (got < 0)
         return (int)got;
     chunk->len += (size_t)got;
@@ -106,8 +106,8 @@ static int chunk_fill(struct calm__dataset *dataset)
 
 /* ---- blocks ---- */
 
-static int next_block(struct calm__dataset *dataset, size_t rows_max,
-    calm_csv_block *ret_block)
+static int next_block(
+    struct calm__dataset *dataset, size_t rows_max, calm_csv_block *ret_block)
 {
     for (;;) {
         struct calm__chunk *chunk = dataset->chunk;
@@ -149,12 +149,12 @@ int calm__dataset_next(struct calm__dataset *dataset, size_t rows_max,
 static bool name_says(const char *path, const char *end)
 {
     size_t len = strlen(path), end_len = strlen(end);
-    return len >= end_len && strncasecmp(path + len - end_len, end, end_len) == 0;
+    return len >= end_len &&
+           strncasecmp(path + len - end_len, end, end_len) == 0;
 }
 
 /* By name; what has none, standard input, by its first byte. */
-static const struct calm__format *format_of(
-    const struct calm__dataset *dataset)
+static const struct calm__format *format_of(const struct calm__dataset *dataset)
 {
     static const char *const names[] = {".jsonl", ".ndjson", ".jsonl.gz",
         ".ndjson.gz", ".jsonl.zst", ".ndjson.zst"};
@@ -185,8 +185,8 @@ static int read_head(struct calm__dataset *dataset)
     return dataset->format->head(dataset, &block);
 }
 
-int calm__dataset_open(const struct calm__dataset_opts *opts,
-    struct calm__dataset **ret_dataset)
+int calm__dataset_open(
+    const struct calm__dataset_opts *opts, struct calm__dataset **ret_dataset)
 {
     struct calm__dataset *dataset = calm__alloc(sizeof *dataset);
     if (!dataset)
@@ -259,9 +259,9 @@ static int columns_find(const struct calm__dataset *dataset,
         else if (!calm__dataset_has(dataset, names[i]))
             rc = calm_fail(-ENOENT, "there is no column '%s'", names[i]);
     }
-    return rc == 0 || rc == -ENOMEM
-        ? rc
-        : calm_fail(-EINVAL, "'%s': %s", dataset->path, calm_message(rc));
+    return rc == 0 || rc == -ENOMEM ? rc
+                                    : calm_fail(-EINVAL, "'%s': %s",
+                                          dataset->path, calm_message(rc));
 }
 
 int calm__dataset_choose(
@@ -273,8 +273,8 @@ int calm__dataset_choose(
     int rc = columns_find(dataset, choice->features, choice->feature_count,
         &dataset->feature_columns);
     if (rc == 0)
-        rc = columns_find(dataset, choice->cells, choice->cell_count,
-            &dataset->cell_columns);
+        rc = columns_find(
+            dataset, choice->cells, choice->cell_count, &dataset->cell_columns);
     return rc;
 }
 

@@ -41,8 +41,8 @@ struct calm__row {
 struct calm__cell {
     const char *text;
     size_t len;
-    bool json;   /* the text is JSON as it stands and not a string */
-    bool absent; /* there is no such member, or null */
+    bool json;     /* the text is JSON as it stands and not a string */
+    bool absent;   /* there is no such member, or null */
     double number; /* NaN when it is none */
 };
 
@@ -56,8 +56,8 @@ struct calm__dataset_opts {
 
 /* Opens the input and reads its head. Suspends. Returns 0, an errno,
  * CALM_EFORMAT or CALM_ELIMIT with a sentence that names the input. */
-int calm__dataset_open(const struct calm__dataset_opts *opts,
-    struct calm__dataset **ret_dataset);
+int calm__dataset_open(
+    const struct calm__dataset_opts *opts, struct calm__dataset **ret_dataset);
 void calm__dataset_close(struct calm__dataset *dataset);
 
 /* The columns of the header, or the members of the first row. */

@@ -40,8 +40,8 @@ struct calm__dataset {
     calm_csv_header *header; /* of CSV */
     const struct calm__choice *choice;
     size_t *feature_columns, *cell_columns; /* of CSV, by number */
-    struct calm__chunk *chunk; /* being cut */
-    size_t cut;                /* bytes of it that are */
+    struct calm__chunk *chunk;              /* being cut */
+    size_t cut;                             /* bytes of it that are */
     bool at_end;
     struct calm__chunk *spare;
 };

@@ -81,8 +81,8 @@ static int csv_floats(struct calm__rows *rows, const calm_csv_block *block,
 {
     const struct calm__dataset *dataset = rows->dataset;
     if (block->rows > rows->csv_rows_room) {
-        void *room = calm__realloc(
-            rows->csv_rows, block->rows * sizeof *rows->csv_rows);
+        void *room =
+            calm__realloc(rows->csv_rows, block->rows * sizeof *rows->csv_rows);
         if (!room)
             return calm_fail(-ENOMEM, "no memory for rows");
         rows->csv_rows = room;
@@ -94,8 +94,8 @@ static int csv_floats(struct calm__rows *rows, const calm_csv_block *block,
     calm_csv_split(rows->first, block);
     int count = 0, rc;
     while ((rc = calm_csv_next_floats(rows->first, &floats,
-                values + (size_t)count * floats.count,
-                rows->csv_rows + count, block->rows - (size_t)count)) > 0)
+                values + (size_t)count * floats.count, rows->csv_rows + count,
+                block->rows - (size_t)count)) > 0)
         count += rc;
     for (int i = 0; i < count; i++) {
         const calm_csv_row *row = &rows->csv_rows[i];
@@ -128,7 +128,8 @@ static int csv_cells_next(struct calm__rows *rows, struct calm__cell *cells)
         cells[i].text = field->text;
         cells[i].len = field->len;
         /* A text that JSON would write as a number goes out as one. */
-        cells[i].json = !field->quoted && field->len > 0 &&
+        cells[i].json =
+            !field->quoted && field->len > 0 &&
             calm_double_parse(field->text, field->len, &cells[i].number) == 0;
         if (!cells[i].json)
             cells[i].number = NAN;

@@ -31,8 +31,8 @@ static int jsonl_cut(struct calm__dataset *dataset, size_t rows_max,
         cutter = dataset->cutter = calm__alloc(sizeof *cutter);
         if (!cutter)
             return calm_fail(-ENOMEM, "no memory to cut rows");
-        int rc = calm_jsonl_cutter_init(cutter,
-            &(calm_jsonl_opts){.record_max = dataset->csv.record_max});
+        int rc = calm_jsonl_cutter_init(
+            cutter, &(calm_jsonl_opts){.record_max = dataset->csv.record_max});
         if (rc < 0)
             return rc;
     }
@@ -64,8 +64,7 @@ static int jsonl_head(
 
 /* ---- readers ---- */
 
-static int reader_new(
-    const char *const *names, size_t count, void **ret_reader)
+static int reader_new(const char *const *names, size_t count, void **ret_reader)
 {
     struct reader *reader = calm__alloc(sizeof *reader);
     if (!reader)
@@ -175,8 +174,7 @@ static int jsonl_floats(struct calm__rows *rows, const calm_csv_block *block,
     while ((rc = calm_jsonl_next(reader->json, &record)) > 0) {
         struct calm__row *row = &ret_rows[count];
         float *place = values + (size_t)count * choice->feature_count;
-        *row = (struct calm__row){
-            record.row, record.line, record.status, NULL};
+        *row = (struct calm__row){record.row, record.line, record.status, NULL};
         reader->offsets[count++] = reader->causes.len;
         if (record.status == 0)
             rc = row_values(reader, choice, &record, place, row);
@@ -215,8 +213,8 @@ static int jsonl_cells_next(struct calm__rows *rows, struct calm__cell *cells)
         if (record.status < 0)
             continue;
         const calm_json_field *field = &record.fields[i];
-        cells[i].absent = field->kind == CALM_JSON_MISSING ||
-            field->kind == CALM_JSON_NULL;
+        cells[i].absent =
+            field->kind == CALM_JSON_MISSING || field->kind == CALM_JSON_NULL;
         cells[i].text = field->text;
         cells[i].len = field->len;
         cells[i].json = field->kind != CALM_JSON_STRING;

@@ -198,7 +198,7 @@ static int sink_work(void *arg)
             flow->ring[envelope->number % flow->envelope_count] = envelope;
             struct envelope **place;
             while (rc == 0 &&
-                *(place = &flow->ring[next % flow->envelope_count])) {
+                   *(place = &flow->ring[next % flow->envelope_count])) {
                 rc = sink_give(flow, *place);
                 *place = NULL;
                 next++;
@@ -255,8 +255,7 @@ static int stages_init(struct flow *flow)
         stage->given = given;
         stage->flow = flow;
         stage->workers = or_one(given->concurrency);
-        stage->next =
-            i + 1 < count ? &flow->stages[i + 1].queue : &flow->last;
+        stage->next = i + 1 < count ? &flow->stages[i + 1].queue : &flow->last;
         calm_queue_init(&stage->queue, pointer, stage_queue(given), NULL);
         flow->envelope_count += stage->workers + stage_queue(given);
     }

@@ -147,8 +147,8 @@ static int next_batch(void **ret_item, void *ctx)
     struct batch *batch = batch_get(work);
     if (!batch)
         return calm_fail(-ENOMEM, "no memory for a batch");
-    int rc = calm__dataset_next(
-        work->dataset, most, &batch->block, &batch->chunk);
+    int rc =
+        calm__dataset_next(work->dataset, most, &batch->block, &batch->chunk);
     if (rc <= 0) {
         batch_put(batch);
         return rc;
@@ -176,8 +176,8 @@ static int preprocess(void *item, void *ctx)
     return batch->count;
 }
 
-static void compare(struct batch *batch, const struct calm__cell *truth,
-    const float *values)
+static void compare(
+    struct batch *batch, const struct calm__cell *truth, const float *values)
 {
     if (isnan(truth->number))
         return;
@@ -345,8 +345,8 @@ static int features_choose(struct work *work, const char *id)
         work->choice.feature_count = count_of(work->opts->features);
     } else {
         int rc = calm_model_feature_name(work->model, 0)
-            ? features_of_model(work)
-            : features_by_default(work, id);
+                     ? features_of_model(work)
+                     : features_by_default(work, id);
         if (rc < 0)
             return calm_fail(rc, "no memory for columns");
     }
@@ -451,12 +451,15 @@ static int work_open(struct work *work)
 static int work_run(struct work *work)
 {
     const calm_predict_opts *opts = work->opts;
-    size_t threads =
-        opts->threads ? opts->threads : (size_t)calm_cpu_count();
+    size_t threads = opts->threads ? opts->threads : (size_t)calm_cpu_count();
     calm_stage stages[] = {
-        {.name = "preprocess", .fn = preprocess, .where = CALM_ON_CPU,
+        {.name = "preprocess",
+            .fn = preprocess,
+            .where = CALM_ON_CPU,
             .concurrency = threads},
-        {.name = "predict", .fn = predict, .where = CALM_ON_CPU,
+        {.name = "predict",
+            .fn = predict,
+            .where = CALM_ON_CPU,
             .concurrency = threads},
     };
     calm_pipeline pipeline = {.source = next_batch,

@@ -37,8 +37,7 @@ static int exists(const char *path)
     struct stat status;
     if (lstat(path, &status) == 0)
         return calm_fail(-EEXIST,
-            "'%s' exists\nhint: remove it, or replace it by --overwrite",
-            path);
+            "'%s' exists\nhint: remove it, or replace it by --overwrite", path);
     return errno == ENOENT ? 0
                            : calm_fail(-errno, "cannot look at '%s': %m", path);
 }
@@ -94,7 +93,7 @@ int calm__sink_open(
     if (sink->standard)
         rc = calm_file_from_fd(STDOUT_FILENO, "standard output", &sink->file);
     else if (asprintf(&sink->part, "%s.calm-part", path) < 0 ||
-        !(sink->path = strdup(path)))
+             !(sink->path = strdup(path)))
         rc = calm_fail(-ENOMEM, "no memory for an output");
     else
         rc = sink_open_file(sink);
@@ -110,8 +109,8 @@ int calm__sink_write(struct calm__sink *sink, const calm_bytes *bytes)
 {
     if (sink->standard)
         return calm_file_write(sink->file, bytes->data, bytes->len);
-    int rc = calm_file_write_at(
-        sink->file, bytes->data, bytes->len, sink->offset);
+    int rc =
+        calm_file_write_at(sink->file, bytes->data, bytes->len, sink->offset);
     if (rc == 0)
         sink->offset += (int64_t)bytes->len;
     return rc;

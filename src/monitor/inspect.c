@@ -68,8 +68,7 @@ static int limit(calm_bytes *text, const char *name, int resource)
         return line(text, name, "unknown");
     if (limit.rlim_cur == RLIM_INFINITY)
         return line(text, name, "unlimited");
-    return line(text, name, "%llu of %llu",
-        (unsigned long long)limit.rlim_cur,
+    return line(text, name, "%llu of %llu", (unsigned long long)limit.rlim_cur,
         (unsigned long long)limit.rlim_max);
 }
 

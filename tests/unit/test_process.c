@@ -44,8 +44,9 @@ static calm_process_result result;
 static int output_errors_and_status_are_told_apart(void *arg)
 {
     nothing_before();
-    check_equal(calm_process_run(shell("echo out; echo err >&2; exit 7"), NULL,
-                    &result), 0);
+    check_equal(calm_process_run(
+                    shell("echo out; echo err >&2; exit 7"), NULL, &result),
+        0);
     check_equal(result.exit.status, 7);
     check_equal(result.exit.signal, 0);
     check_text(calm_bytes_text(&result.out), "out\n");
@@ -78,9 +79,8 @@ static int what_cannot_be_started_is_an_error_with_a_sentence(void *arg)
         "hint: it is in no folder of PATH");
     check_equal(calm_process_run(argv("/"), NULL, &result), -EACCES);
     check_contains(calm_message(-EACCES), "cannot run '/'");
-    check_equal(
-        calm_process_run(argv("true"),
-            &(calm_process_opts){.folder = "/no such folder"}, &result),
+    check_equal(calm_process_run(argv("true"),
+                    &(calm_process_opts){.folder = "/no such folder"}, &result),
         -ENOENT);
     check_contains(calm_message(-ENOENT), "in '/no such folder'");
     check_equal(calm_process_run(argv(NULL), NULL, &result), -EINVAL);
@@ -132,8 +132,8 @@ static int much_input_and_output_at_once_do_not_block_each_other(void *arg)
     memset(input, 'x', len);
     nothing_before();
     const calm_process_opts opts = {.input = input, .input_len = len};
-    check_equal(calm_process_run(
-                    shell("tee /dev/stderr | cat"), &opts, &result), 0);
+    check_equal(
+        calm_process_run(shell("tee /dev/stderr | cat"), &opts, &result), 0);
     check_equal(result.exit.status, 0);
     check_equal(result.out.len, len);
     check_equal(result.err.len, len);
@@ -177,7 +177,8 @@ static int a_program_starts_with_ordinary_signals(void *arg)
     sigprocmask(SIG_BLOCK, &set, &before);
     check_equal(calm_process_run(
                     argv("grep", "-E", "Sig(Blk|Ign)", "/proc/self/status"),
-                    NULL, &result), 0);
+                    NULL, &result),
+        0);
     sigprocmask(SIG_SETMASK, &before, NULL);
     unsigned long blocked = ~0ul, ignored = ~0ul;
     sscanf(calm_bytes_text(&result.out), "SigBlk: %lx SigIgn: %lx", &blocked,
@@ -191,8 +192,8 @@ static int a_program_starts_with_ordinary_signals(void *arg)
 static int a_program_gets_the_standard_streams_only(void *arg)
 {
     int fd = open("/dev/null", O_RDONLY); /* not close-on-exec */
-    check_equal(calm_process_run(
-                    shell("ls /proc/self/fd | wc -l"), NULL, &result), 0);
+    check_equal(
+        calm_process_run(shell("ls /proc/self/fd | wc -l"), NULL, &result), 0);
     close(fd);
     /* The three, and the folder that ls looks into. */
     check_equal(atoi(calm_bytes_text(&result.out)), 4);
@@ -205,8 +206,8 @@ static int a_program_gets_the_standard_streams_only(void *arg)
 static const char stubborn[] =
     "trap '' TERM; echo ready; while :; do sleep 0.05; done";
 
-static int run_for(int64_t time, const char *const *command,
-    const calm_process_opts *opts)
+static int run_for(
+    int64_t time, const char *const *command, const calm_process_opts *opts)
 {
     calm_timeout timeout;
     calm_timeout_begin(&timeout, time);
@@ -266,7 +267,8 @@ static int a_group_is_ended_with_its_leader(void *arg)
     const calm_process_opts opts = {.out = CALM_STREAM_PIPE, .new_group = true};
     calm_process *process;
     check_equal(calm_process_start(
-                    shell("sleep 1000 & echo $!; wait"), &opts, &process), 0);
+                    shell("sleep 1000 & echo $!; wait"), &opts, &process),
+        0);
     int fd = calm_process_take_pipe(process, 1);
     char text[32] = "";
     check_equal(calm_fd_wait(fd, CALM_FD_READABLE), 0);
@@ -335,10 +337,11 @@ static int a_program_is_talked_to_through_its_pipes(void *arg)
     char text[8] = "";
     check_equal(calm_process_start(argv("cat"), &opts, &process), 0);
     check(calm_process_id(process) > 0);
-    check_equal(calm_socket_from_fd(
-                    calm_process_take_pipe(process, 0), "cat", &in), 0);
-    check_equal(calm_socket_from_fd(
-                    calm_process_take_pipe(process, 1), "cat", &out), 0);
+    check_equal(
+        calm_socket_from_fd(calm_process_take_pipe(process, 0), "cat", &in), 0);
+    check_equal(
+        calm_socket_from_fd(calm_process_take_pipe(process, 1), "cat", &out),
+        0);
     check_equal(calm_process_take_pipe(process, 1), -EBADF);
     check_equal(calm_process_take_pipe(process, 2), -EBADF);
     for (int i = 0; i < 3; i++) {
@@ -493,8 +496,8 @@ static int whatever_fails_nothing_is_left(void *arg)
         const char *name;
         int code;
         size_t times;
-    } faults[] = {{"memory", -ENOMEM, 4}, {"pipe", -EMFILE, 3},
-        {"pidfd", -EMFILE, 1}};
+    } faults[] = {
+        {"memory", -ENOMEM, 4}, {"pipe", -EMFILE, 3}, {"pidfd", -EMFILE, 1}};
     check_equal(run_echo(), 0); /* starts threads, makes room */
     nothing_before();
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {

@@ -46,8 +46,7 @@ struct receive {
 static int receive(void *arg)
 {
     struct receive *receive = arg;
-    receive->got =
-        calm_socket_recv(receive->socket, receive->buffer, 16);
+    receive->got = calm_socket_recv(receive->socket, receive->buffer, 16);
     return 0;
 }
 
@@ -427,8 +426,8 @@ static int a_pipe_is_a_stream_too(void *arg)
     check_equal(calm_socket_shutdown(to), -ENOTSOCK);
     calm_socket_close(from);
     check_equal(calm_socket_send(to, "x", 1), -EPIPE);
-    check_text(calm_message(-EPIPE),
-        "cannot send to 'the kitchen': Broken pipe");
+    check_text(
+        calm_message(-EPIPE), "cannot send to 'the kitchen': Broken pipe");
     calm_socket_close(to);
     calm_bytes_clear(&bytes);
     check_equal(calm_socket_from_fd(-1, NULL, &from), -EBADF);
@@ -481,8 +480,7 @@ static int a_listener_is_on_loopback_by_default(void *arg)
     snprintf(name, sizeof name, "127.0.0.1:%d", calm_socket_port(listener));
     check_text(calm_socket_name(listener), name);
     calm_socket *second = NULL;
-    check_equal(
-        calm_socket_listen(NULL, calm_socket_port(listener), &second),
+    check_equal(calm_socket_listen(NULL, calm_socket_port(listener), &second),
         -EADDRINUSE);
     check_contains(calm_message(-EADDRINUSE), name);
     calm_socket_close(listener);
@@ -493,8 +491,7 @@ static int connect_and_accept(const char *host, calm_socket *listener)
 {
     calm_socket *client, *server;
     char text[8] = "";
-    int rc =
-        calm_socket_connect(host, calm_socket_port(listener), &client);
+    int rc = calm_socket_connect(host, calm_socket_port(listener), &client);
     if (rc < 0)
         return rc;
     check_equal(calm_socket_accept(listener, &server), 0);
@@ -538,8 +535,8 @@ static int an_address_found_elsewhere_is_used(void *arg)
                     (struct sockaddr *)&address, sizeof address, &client),
         0);
     calm_socket_close(client);
-    check_equal(calm_socket_connect_address(
-                    (struct sockaddr *)&address, 1, &client),
+    check_equal(
+        calm_socket_connect_address((struct sockaddr *)&address, 1, &client),
         -EINVAL);
     calm_socket_close(listener);
     return 0;
@@ -628,9 +625,9 @@ static int a_connect_that_nobody_answers_ends_by_its_scope(void *arg)
     while (rc == 0 && count < 8) {
         calm_timeout timeout;
         calm_timeout_begin(&timeout, 50 * CALM_MS);
-        rc = calm_timeout_end(&timeout,
-            calm_socket_connect(
-                "127.0.0.1", ntohs(address.sin_port), &sockets[count]));
+        rc = calm_timeout_end(
+            &timeout, calm_socket_connect("127.0.0.1", ntohs(address.sin_port),
+                          &sockets[count]));
         count += rc == 0;
     }
     check_equal(rc, -ETIMEDOUT);
@@ -650,8 +647,8 @@ static int an_accept_is_cancelled_and_loses_no_connection(void *arg)
     calm_task *task = calm_spawn(&group, accept_one, listener);
     let_run();
     calm_cancel(task);
-    check_equal(calm_socket_connect(
-                    "127.0.0.1", calm_socket_port(listener), &client),
+    check_equal(
+        calm_socket_connect("127.0.0.1", calm_socket_port(listener), &client),
         0);
     check_equal(calm_await(task, &result), 0);
     check_equal(result, -ECANCELED);
@@ -670,13 +667,13 @@ static int an_accept_is_cancelled_and_loses_no_connection(void *arg)
 static int a_reset_by_the_peer_is_told_with_its_address(void *arg)
 {
     calm_socket *listener = listener_open(), *client, *server;
-    check_equal(calm_socket_connect(
-                    "127.0.0.1", calm_socket_port(listener), &client),
+    check_equal(
+        calm_socket_connect("127.0.0.1", calm_socket_port(listener), &client),
         0);
     check_equal(calm_socket_accept(listener, &server), 0);
     struct linger linger = {.l_onoff = 1, .l_linger = 0};
-    setsockopt(calm_socket_fd(server), SOL_SOCKET, SO_LINGER, &linger,
-        sizeof linger);
+    setsockopt(
+        calm_socket_fd(server), SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
     struct receive waiter = {.socket = client};
     calm_group group;
     calm_group_begin(&group);
@@ -695,8 +692,8 @@ static int a_reset_by_the_peer_is_told_with_its_address(void *arg)
 static int without_descriptors_the_connection_waits(void *arg)
 {
     calm_socket *listener = listener_open(), *client, *server;
-    check_equal(calm_socket_connect(
-                    "127.0.0.1", calm_socket_port(listener), &client),
+    check_equal(
+        calm_socket_connect("127.0.0.1", calm_socket_port(listener), &client),
         0);
     struct rlimit before, none;
     getrlimit(RLIMIT_NOFILE, &before);
@@ -750,8 +747,8 @@ static int ask(void *arg)
     int rc = calm_socket_connect("127.0.0.1", *(int *)arg, &socket);
     if (rc < 0)
         return rc;
-    int len = snprintf(
-        text, sizeof text, "question %d", counter++ % CONNECTIONS);
+    int len =
+        snprintf(text, sizeof text, "question %d", counter++ % CONNECTIONS);
     for (int i = 0; rc >= 0 && i < 3; i++) {
         rc = calm_socket_send(socket, text, (size_t)len);
         if (rc == 0)
