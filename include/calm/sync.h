@@ -84,7 +84,8 @@ typedef struct calm_condition {
 CALM_SUSPENDS int calm_condition_wait(
     calm_condition *condition, calm_mutex *mutex);
 
-/* Wakes the first COUNT waiters, or all. */
+/* Wakes the first COUNT waiters, or all. Call it with the mutex held: between
+ * a test of what it protects and the wait another task may run. */
 void calm_condition_notify(calm_condition *condition, size_t count);
 void calm_condition_notify_all(calm_condition *condition);
 

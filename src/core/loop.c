@@ -305,7 +305,9 @@ int calm__enter(void)
     if (!task)
         return calm_fail(-EPERM, "a call that waits was made outside a task");
     struct calm__loop *loop = calm__loop_here;
-    if (!task->cancelled && --loop->credit == 0)
+    /* Also when cancelled: a loop that ignores its errors shall not hold up
+     * the others. */
+    if (--loop->credit == 0)
         calm__loop_yield(loop, task);
     return task->cancelled ? -ECANCELED : 0;
 }
@@ -315,8 +317,9 @@ int calm_checkpoint(void)
     struct calm_task *task = calm__self();
     if (!task)
         return calm_fail(-EPERM, "a call that waits was made outside a task");
-    if (!task->cancelled)
-        calm__loop_yield(calm__loop_here, task);
+    struct calm__loop *loop = calm__loop_here;
+    if (!task->cancelled || --loop->credit == 0)
+        calm__loop_yield(loop, task);
     return task->cancelled ? -ECANCELED : 0;
 }
 
@@ -407,8 +410,15 @@ static bool virtual_jump(struct calm__loop *loop)
     return true;
 }
 
+static bool has_ended(const struct calm__loop *loop)
+{
+    return loop->live_count == 0 && loop->expected == 0;
+}
+
 static int wait_for_more(struct calm__loop *loop)
 {
+    if (has_ended(loop)) /* the last post has just come back */
+        return 0;
     if (virtual_jump(loop))
         return 0;
     if (nothing_can_happen(loop)) {
@@ -492,11 +502,12 @@ int calm__loop_run(struct calm__loop *loop, struct calm__backend *backend,
     loop->ticks_seen = atomic_load_explicit(loop->ticks, memory_order_relaxed);
     calm__ready_push(loop, task);
     int rc = 0;
-    while (loop->live_count > 0) {
+    /* Jobs that their tasks have left come back here before the loop goes. */
+    while (!has_ended(loop)) {
         struct calm_task *next = next_started(loop);
         if (next != &loop->self)
             switch_to(loop, &loop->self, next);
-        else if (loop->live_count > 0 && (rc = loop_poll(loop)) < 0)
+        else if (!has_ended(loop) && (rc = loop_poll(loop)) < 0)
             calm__fatal("calm: the kernel's queue broke: %s", calm_message(rc));
     }
     calm__posts_run(loop);

@@ -145,6 +145,31 @@ static int spinning_task_does_not_starve_a_timer(void *arg)
     return 0;
 }
 
+/* C's normal bug: every return value is ignored, also after a cancel. */
+static int ignore_every_error(void *arg)
+{
+    struct spin *spin = arg;
+    while (!spin->stop) {
+        calm_checkpoint();
+        (void)!calm_sleep(CALM_MS);
+        spin->turns++;
+    }
+    return 0;
+}
+
+static int cancelled_task_that_ignores_it_does_not_starve_others(void *arg)
+{
+    struct spin spin = {0};
+    calm_group group;
+    calm_group_begin(&group);
+    calm_task *task = calm_spawn(&group, ignore_every_error, &spin);
+    check_equal(calm_sleep(CALM_MS), 0);
+    calm_cancel(task);
+    check_equal(calm_sleep(5 * CALM_MS), 0);
+    spin.stop = true;
+    return calm_group_end(&group, 0);
+}
+
 static void *write_after_2_ms(void *arg)
 {
     usleep(2000);
@@ -593,6 +618,7 @@ int main(void)
 {
     static const struct test tests[] = {
         real_test(spinning_task_does_not_starve_a_timer),
+        real_test(cancelled_task_that_ignores_it_does_not_starve_others),
         real_test(yielders_starve_neither_descriptor_nor_timer),
         virtual_test(checkpoint_lets_each_other_run_once),
         virtual_test(virtual_clock_does_not_jump_over_a_job),
