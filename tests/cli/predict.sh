@@ -149,6 +149,37 @@ unclosed_quote_names_its_line() {
 }
 check "an unclosed quote is named by its line" unclosed_quote_names_its_line
 
+cells_are_json() { # ID TEXT: the id in the input, and as JSON
+    sed -n "1p;2s/^[^,]*/$1/p" held.csv >cell.csv
+    exits 0 predict cell.csv -o cell.jsonl --overwrite &&
+        grep -q "^{\"sample_id\":$2," cell.jsonl
+}
+check "what JSON knows no number for is a text" cells_are_json nan '"nan"'
+check "a number stays as it was written" cells_are_json -0.50e3 -0.50e3
+check "what has a zero in front is a text" cells_are_json 007 '"007"'
+check "a quoted number is a text" cells_are_json '"7"' '"7"'
+
+quotes_change_no_truth() {
+    exits 0 predict held.csv -o - --truth label && mv err plain &&
+        sed '2,$s/[^,]*$/"&"/' held.csv >quoted.csv &&
+        exits 0 predict quoted.csv -o - --truth label &&
+        [ "$(grep -o 'accuracy.*' err)" = "$(grep -o 'accuracy.*' plain)" ] &&
+        grep -q 'of 114' err
+}
+check "a quoted truth is compared too" quotes_change_no_truth
+
+missing_is_missing_in_json() {
+    sed -n '1p;2s/,[^,]*/,9999/gp' held.csv >gap.csv
+    awk -F, 'NR == 1 { split($0, name); next } {
+        for (i = 1; i <= NF; i++)
+            printf("%s\"%s\":%s", (i > 1 ? "," : "{"), name[i], $i)
+        print "}" }' gap.csv >gap.jsonl
+    exits 0 predict gap.csv -o - --missing 9999 && mv out gap &&
+        exits 0 predict gap.jsonl -o - --missing 9999 && cmp out gap &&
+        exits 0 predict gap.jsonl -o - && ! cmp -s out gap
+}
+check "a number of JSON can mean a missing value" missing_is_missing_in_json
+
 # A larger file, to be interrupted.
 { cat held.csv; for i in $(seq 400); do tail -n +2 held.csv; done; } >large.csv
 
