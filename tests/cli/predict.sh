@@ -180,6 +180,40 @@ missing_is_missing_in_json() {
 }
 check "a number of JSON can mean a missing value" missing_is_missing_in_json
 
+the_limit_counts_what_is_read() {
+    { head -1 held.csv
+      for i in $(seq 100); do echo 1,2; sed -n 2,3p held.csv; done; } >gaps.csv
+    for size in 3 7 1000; do
+        exits 0 predict gaps.csv -o - --limit 30 --ragged skip \
+            --batch-size $size && [ "$(wc -l <out)" = 21 ] || return 1
+    done
+}
+check "the limit counts rows that are skipped, too" \
+    the_limit_counts_what_is_read
+
+check "the truth as a feature is refused" \
+    exits 2 predict held.csv -o x.csv --truth mean_area
+
+what_is_read_is_not_written() {
+    cp held.csv w.csv.calm-part && cp held.csv w.csv.errors.jsonl &&
+        exits 2 predict w.csv.calm-part -o w.csv &&
+        exits 2 predict w.csv.errors.jsonl -o w.csv &&
+        exits 2 predict - -o w.csv <w.csv.calm-part &&
+        cmp held.csv w.csv.calm-part && cmp held.csv w.csv.errors.jsonl &&
+        cp held.csv w.csv && "$calm" predict w.csv --model model.json -o - \
+            >>w.csv 2>err
+    [ $? = 2 ] && cmp held.csv w.csv
+}
+check "nothing is written to what is read" what_is_read_is_not_written
+
+names_that_cannot_be() {
+    exits 2 predict held.csv -o "" && exits 2 predict held.csv -o ./ &&
+        [ ! -e .calm-part ] &&
+        exits 2 predict held.csv -o "$(printf '%0233d' 0)" &&
+        grep -q '232 at most' err
+}
+check "names that cannot be are refused at once" names_that_cannot_be
+
 # A larger file, to be interrupted.
 { cat held.csv; for i in $(seq 400); do tail -n +2 held.csv; done; } >large.csv
 
