@@ -214,6 +214,16 @@ names_that_cannot_be() {
 }
 check "names that cannot be are refused at once" names_that_cannot_be
 
+only_files_are_replaced() {
+    mkfifo pipe.csv && ln -s held.csv link.csv && : >mine &&
+        ln mine hard.csv.calm-part && mkfifo odd.csv.calm-part &&
+        exits 2 predict held.csv -o pipe.csv --overwrite && [ -p pipe.csv ] &&
+        exits 2 predict held.csv -o link.csv --overwrite && [ -L link.csv ] &&
+        exits 2 predict held.csv -o hard.csv &&
+        exits 2 predict held.csv -o odd.csv && [ -p odd.csv.calm-part ]
+}
+check "what is no file of ours is not replaced" only_files_are_replaced
+
 # A larger file, to be interrupted.
 { cat held.csv; for i in $(seq 400); do tail -n +2 held.csv; done; } >large.csv
 
