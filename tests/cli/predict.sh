@@ -224,6 +224,23 @@ only_files_are_replaced() {
 }
 check "what is no file of ours is not replaced" only_files_are_replaced
 
+closed_descriptors() {
+    exits 2 sh -c "exec '$calm' predict - --model model.json -o cl.csv <&-" ||
+        return 1
+    exits 1 sh -c "'$calm' predict held.csv --model model.json -o - >&-" ||
+        return 1
+    "$calm" predict bad.csv --model model.json -o cl.csv <&- >&- 2>&-
+    [ $? = 3 ] && cmp cl.csv bad_out.csv
+}
+check "closed descriptors are errors, not the next file" closed_descriptors
+
+messages_are_no_commands() {
+    printf '%s\n' "$(head -1 held.csv)" "$(printf '1,\033[31mred')" >red.csv
+    exits 3 predict red.csv -o red_out.csv --ragged pad &&
+        grep -q red err && ! grep -q "$(printf '\033')" err
+}
+check "data in a message cannot command the terminal" messages_are_no_commands
+
 # A larger file, to be interrupted.
 { cat held.csv; for i in $(seq 400); do tail -n +2 held.csv; done; } >large.csv
 
