@@ -241,6 +241,30 @@ messages_are_no_commands() {
 }
 check "data in a message cannot command the terminal" messages_are_no_commands
 
+fifo_without_a_writer() {
+    mkfifo late
+    for backend in epoll io_uring; do
+        exits 143 env CALM_BACKEND=$backend timeout --preserve-status \
+            -k 5 0.3 "$calm" predict late --model model.json -o late.csv &&
+            { sleep 0.2 && cat held.csv >late & } &&
+            exits 0 env CALM_BACKEND=$backend "$calm" predict late \
+                --model model.json -o late.csv --overwrite &&
+            cmp late.csv a.csv || return 1
+    done
+}
+check "a FIFO waits for its writer, and can be interrupted" \
+    fifo_without_a_writer
+
+nonblocking_input() {
+    command -v python3 >/dev/null || return 0
+    { head -c 3000 held.csv && sleep 0.2 && tail -c +3001 held.csv; } |
+        python3 -c 'import os, sys
+os.set_blocking(0, False)
+os.execv(sys.argv[1], sys.argv[1:])' "$calm" predict - --model model.json \
+            -o - 2>/dev/null | cmp - a.csv
+}
+check "a pipe that does not block is waited for" nonblocking_input
+
 # A larger file, to be interrupted.
 { cat held.csv; for i in $(seq 400); do tail -n +2 held.csv; done; } >large.csv
 
