@@ -265,6 +265,17 @@ os.execv(sys.argv[1], sys.argv[1:])' "$calm" predict - --model model.json \
 }
 check "a pipe that does not block is waited for" nonblocking_input
 
+summary_into_what_is_there() {
+    ln -s target.json sum_link && : >target.json &&
+        exits 0 predict held.csv -o s1.csv --summary sum_link &&
+        [ -L sum_link ] && grep -q '"ok":114' target.json &&
+        exits 0 predict held.csv -o s2.csv --summary /dev/stdout &&
+        [ "$(readlink /dev/stdout)" = /proc/self/fd/1 ] &&
+        ln -s /dev/null void && exits 0 predict held.csv -o s3.csv \
+            --summary void && [ -c void ]
+}
+check "the summary replaces no link and no device" summary_into_what_is_there
+
 # A larger file, to be interrupted.
 { cat held.csv; for i in $(seq 400); do tail -n +2 held.csv; done; } >large.csv
 
