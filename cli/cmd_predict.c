@@ -66,10 +66,10 @@ static void row_failed(
     if (job->failures_told++ >= SAME_MOST || job->quiet)
         return;
     line_clear(job);
-    fprintf(stderr, "calm: row %llu of '%s': %s\n", (unsigned long long)row,
-        job->opts.input, cause);
+    complain("row %llu of '%s': %s", (unsigned long long)row, job->opts.input,
+        cause);
     if (job->failures_told == SAME_MOST)
-        fputs("calm: further rows that fail are counted, not shown\n", stderr);
+        complain("further rows that fail are counted, not shown");
 }
 
 static void on_report(void *ctx, const char *text)

@@ -1,9 +1,11 @@
 /* main.c - calm: finds the subcommand and lets it run */
 #include "cli.h"
 
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct command commands[] = {
     {"predict", "run a dataset through a model", cmd_predict},
@@ -11,14 +13,27 @@ static const struct command commands[] = {
         cmd_doctor},
 };
 
+/* Pieces of the data are in many messages, and to a terminal they could be
+ * commands. */
+static void disarm(char *text)
+{
+    for (; *text; text++)
+        if (((unsigned char)*text < ' ' && *text != '\n') || *text == 0x7f)
+            *text = '?';
+}
+
 int complain(const char *format, ...)
 {
+    char *text = NULL;
     va_list args;
     va_start(args, format);
-    fputs("calm: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
+    if (vasprintf(&text, format, args) < 0)
+        text = NULL;
     va_end(args);
+    if (text)
+        disarm(text);
+    fprintf(stderr, "calm: %s\n", text ? text : "no memory for a message");
+    free(text);
     return EXIT_USAGE;
 }
 
@@ -55,8 +70,20 @@ static void overview(FILE *out)
     fputs("\n'calm COMMAND --help' tells the options of each.\n", out);
 }
 
+/* What is closed would be the number of the next file that is opened: errors
+ * would be printed into the output. A descriptor that cannot be used in its
+ * direction takes the place, so that using it is still an error. */
+static void standard_fill(void)
+{
+    static const int flags[] = {O_WRONLY, O_RDONLY, O_WRONLY};
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", flags[fd]) != fd)
+            _exit(EXIT_LOCAL);
+}
+
 int main(int argc, char **argv)
 {
+    standard_fill();
     const char *name = argc > 1 ? argv[1] : "";
     if (strcmp(name, "--help") == 0 || strcmp(name, "help") == 0) {
         overview(stdout);

@@ -34,7 +34,8 @@ enum calm_write_how {
     CALM_REPLACE = 0, /* creates the file or writes it anew */
     CALM_ATOMIC = 1,  /* the name holds the old content or all of the new,
                          also after a crash: a file beside it is written,
-                         synced and renamed, and the folder synced */
+                         synced and renamed, and the folder synced; a link
+                         is followed, what is no file is written to plainly */
     CALM_APPEND = 2,  /* adds to its end */
 };
 

@@ -129,7 +129,9 @@ static int stream_call(void *arg)
 }
 
 /* One read or write of a descriptor whose position is the kernel's: inline
- * when it is ready, on the pool when it is a regular file of somebody else. */
+ * when it is ready, on the pool when it is a regular file of somebody else.
+ * One that does not block may have lost what it was ready for to another
+ * process, and is waited for again. */
 static int stream_step(
     const struct calm_file *file, void *buffer, size_t len, bool write)
 {
@@ -140,10 +142,16 @@ static int stream_step(
         return calm_blocking(stream_call, &job);
     if (write && job.len > PIPE_CHUNK)
         job.len = PIPE_CHUNK;
-    struct calm__op op = {
-        .kind = write ? CALM__OP_WRITABLE : CALM__OP_READABLE, .fd = file->fd};
-    int rc = calm__op_wait(&op, write ? "room in a pipe" : "data of a pipe");
-    return rc < 0 ? rc : stream_call(&job);
+    int rc;
+    do {
+        struct calm__op op = {
+            .kind = write ? CALM__OP_WRITABLE : CALM__OP_READABLE,
+            .fd = file->fd};
+        rc = calm__op_wait(&op, write ? "room in a pipe" : "data of a pipe");
+        if (rc == 0)
+            rc = stream_call(&job);
+    } while (rc == -EAGAIN || rc == -EINTR);
+    return rc;
 }
 
 /* ---- open and close ---- */
@@ -157,6 +165,8 @@ static int open_call(void *arg)
 {
     struct open_job *job = arg;
     int fd = open(job->path, job->flags | O_CLOEXEC, 0666);
+    if (fd < 0 && errno == EAGAIN) /* somebody's lease, which can be awaited */
+        fd = open(job->path, (job->flags & ~O_NONBLOCK) | O_CLOEXEC, 0666);
     return fd < 0 ? -errno : fd;
 }
 
@@ -182,8 +192,11 @@ int calm_file_open(const char *path, int flags, calm_file **ret_file)
     int rc = calm__enter();
     if (rc < 0)
         return rc;
-    struct open_job job = {path, flags};
-    int fd = calm__file_open_cached(path, flags);
+    /* To open a FIFO waits for the other side, which no cancel could end. A
+     * reader can do that when it reads; a writer does it on the pool. */
+    bool reads = (flags & O_ACCMODE) == O_RDONLY;
+    struct open_job job = {path, reads ? flags | O_NONBLOCK : flags};
+    int fd = reads ? calm__file_open_cached(path, job.flags) : -EAGAIN;
     if (fd == -EAGAIN)
         fd = calm_blocking(open_call, &job);
     if (fd == -ECANCELED)
@@ -191,10 +204,14 @@ int calm_file_open(const char *path, int flags, calm_file **ret_file)
     if (fd < 0)
         return calm_fail(fd, "cannot open '%s': %s", path, strerror(-fd));
     rc = file_new(fd, path, true, ret_file);
-    if (rc < 0)
+    if (rc < 0) {
         close(fd);
-    else if ((flags & O_APPEND) && (*ret_file)->regular)
-        (*ret_file)->positioned = false; /* the kernel finds the end */
+    } else if ((*ret_file)->regular) {
+        if (reads)
+            fcntl(fd, F_SETFL, flags);
+        if (flags & O_APPEND)
+            (*ret_file)->positioned = false; /* the kernel finds the end */
+    }
     return rc;
 }
 

@@ -224,11 +224,8 @@ static int write_beside(const struct write_job *job, const char *beside)
     return rc < 0 ? rc : folder_sync(job->path);
 }
 
-static int write_call(void *arg)
+static int write_atomically(const struct write_job *job)
 {
-    const struct write_job *job = arg;
-    if (job->how != CALM_ATOMIC)
-        return write_plainly(job);
     char beside[4096];
     for (;;) {
         int len = snprintf(beside, sizeof beside, "%s.calm-%08x", job->path,
@@ -239,6 +236,28 @@ static int write_call(void *arg)
         if (rc != -EEXIST)
             return rc;
     }
+}
+
+/* A rename would put a file in the place of a link, a pipe or /dev/null. So a
+ * link is followed first, and what is no file, and has no content to keep
+ * whole, is written to as it stands. */
+static int write_call(void *arg)
+{
+    struct write_job job = *(const struct write_job *)arg;
+    struct stat status;
+    if (job.how != CALM_ATOMIC)
+        return write_plainly(&job);
+    if (lstat(job.path, &status) < 0 || S_ISREG(status.st_mode))
+        return write_atomically(&job);
+    char *target = realpath(job.path, NULL);
+    if (!target || stat(target, &status) < 0 || !S_ISREG(status.st_mode)) {
+        free(target);
+        return write_plainly(&job);
+    }
+    job.path = target;
+    int rc = write_atomically(&job);
+    free(target);
+    return rc;
 }
 
 int calm_file_write_all(

@@ -87,41 +87,11 @@ static int csv_row(const struct calm__answer *answer, calm_bytes *out,
 
 /* ---- JSON ---- */
 
-/* Whether a text is a number as RFC 8259 writes them: -0.5e3, not +5 or 007. */
-static bool is_json_number(const char *text, size_t len)
-{
-    const char *end = text + len;
-    text += text < end && *text == '-';
-    const char *digits = text;
-    while (text < end && *text >= '0' && *text <= '9')
-        text++;
-    if (text == digits || (*digits == '0' && text - digits > 1))
-        return false;
-    if (text < end && *text == '.') {
-        const char *point = ++text;
-        while (text < end && *text >= '0' && *text <= '9')
-            text++;
-        if (text == point)
-            return false;
-    }
-    if (text < end && (*text == 'e' || *text == 'E')) {
-        text++;
-        text += text < end && (*text == '+' || *text == '-');
-        const char *power = text;
-        while (text < end && *text >= '0' && *text <= '9')
-            text++;
-        if (text == power)
-            return false;
-    }
-    return text == end;
-}
-
 static void json_cell(calm_json_writer *json, const struct calm__cell *cell)
 {
     if (cell->absent)
         calm_json_put_null(json);
-    else if (cell->json && (cell->number != cell->number ||
-                               is_json_number(cell->text, cell->len)))
+    else if (cell->json)
         calm_json_put_raw(json, cell->text, cell->len);
     else
         calm_json_put_bytes(json, cell->text, cell->len);

@@ -105,6 +105,35 @@ static int csv_floats(struct calm__rows *rows, const calm_csv_block *block,
     return rc < 0 ? rc : count;
 }
 
+/* Whether a text is a number as RFC 8259 writes them: -0.5e3, not +5 or 007. */
+static bool is_json_number(const char *text, size_t len)
+{
+    const char *end = text + len;
+    text += text < end && *text == '-';
+    const char *digits = text;
+    while (text < end && *text >= '0' && *text <= '9')
+        text++;
+    if (text == digits || (*digits == '0' && text - digits > 1))
+        return false;
+    if (text < end && *text == '.') {
+        const char *point = ++text;
+        while (text < end && *text >= '0' && *text <= '9')
+            text++;
+        if (text == point)
+            return false;
+    }
+    if (text < end && (*text == 'e' || *text == 'E')) {
+        text++;
+        text += text < end && (*text == '+' || *text == '-');
+        const char *power = text;
+        while (text < end && *text >= '0' && *text <= '9')
+            text++;
+        if (text == power)
+            return false;
+    }
+    return text == end;
+}
+
 static void csv_cells_begin(
     struct calm__rows *rows, const calm_csv_block *block)
 {
@@ -129,9 +158,8 @@ static int csv_cells_next(struct calm__rows *rows, struct calm__cell *cells)
         cells[i].len = field->len;
         /* A text that JSON would write as a number goes out as one. */
         cells[i].json =
-            !field->quoted && field->len > 0 &&
-            calm_double_parse(field->text, field->len, &cells[i].number) == 0;
-        if (!cells[i].json)
+            !field->quoted && is_json_number(field->text, field->len);
+        if (calm_double_parse(field->text, field->len, &cells[i].number) < 0)
             cells[i].number = NAN;
     }
     return 0;

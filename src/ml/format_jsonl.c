@@ -118,6 +118,8 @@ static bool value_of(const struct calm__choice *choice,
     *ret_value = NAN;
     if (field->kind == CALM_JSON_MISSING || field->kind == CALM_JSON_NULL)
         return true;
+    if (field->kind == CALM_JSON_NUMBER && is_missing(choice, field))
+        return true; /* -999 is what it is in CSV */
     if (field->kind == CALM_JSON_NUMBER || field->kind == CALM_JSON_BOOL) {
         *ret_value = (float)field->number;
         return true;

@@ -18,12 +18,19 @@
 #include <calm/predict.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    BATCH_NUMBERS = 2 << 20, /* floats: 8 MiB */
+    VALUE_TEXT = 4,          /* a value is a float and some 12 bytes of text */
+};
 
 struct batch {
     struct batch *next; /* among the spare ones */
@@ -60,6 +67,7 @@ struct work {
     struct batch *spare;
     size_t columns;
     size_t values;
+    uint64_t taken; /* rows of the input, with those that are skipped later */
 };
 
 /* ---- batches ---- */
@@ -134,14 +142,26 @@ static int batch_room(struct batch *batch)
 
 /* ---- source ---- */
 
+/* Rows with thousands of columns, or of a model with thousands of classes,
+ * make smaller batches, so that memory stays within its bound. */
+static size_t rows_wanted(const struct work *work)
+{
+    size_t most = work->opts->batch_size ? work->opts->batch_size : 4096;
+    size_t wide = work->columns + VALUE_TEXT * work->values;
+    size_t fit = wide < BATCH_NUMBERS ? BATCH_NUMBERS / wide : 1;
+    uint64_t limit = work->opts->limit;
+    if (most > fit)
+        most = fit;
+    if (limit && limit - work->taken < most)
+        most = (size_t)(limit - work->taken);
+    return most;
+}
+
 static int next_batch(void **ret_item, void *ctx)
 {
     struct work *work = ctx;
     calm_predict_state *state = work->state;
-    size_t most = work->opts->batch_size ? work->opts->batch_size : 4096;
-    uint64_t limit = work->opts->limit;
-    if (limit && limit - state->rows < most)
-        most = (size_t)(limit - state->rows);
+    size_t most = rows_wanted(work);
     if (most == 0)
         return 0;
     struct batch *batch = batch_get(work);
@@ -155,6 +175,7 @@ static int next_batch(void **ret_item, void *ctx)
     }
     if (state->started == 0)
         state->started = calm_now();
+    work->taken += batch->block.rows;
     state->rows += batch->block.rows;
     state->in_flight += batch->block.rows;
     state->bytes = calm__dataset_position(work->dataset);
@@ -358,6 +379,12 @@ static int features_choose(struct work *work, const char *id)
             "hint: name the columns by --features, or those that are none by "
             "--id and --truth",
             work->opts->model, wanted, work->opts->input, count);
+    /* It would be a fine accuracy. */
+    for (size_t i = 0; work->opts->truth && i < count; i++)
+        if (strcmp(work->choice.features[i], work->opts->truth) == 0)
+            return calm_fail(-EINVAL,
+                "the truth '%s' is also a feature of the model",
+                work->opts->truth);
     return 0;
 }
 
@@ -399,19 +426,62 @@ static int columns_choose(struct work *work)
 
 /* ---- the run ---- */
 
-/* Replacing an output that is also read would lose what it was made from. */
-static int output_is_free(const calm_predict_opts *opts)
+static bool status_of(const char *path, int standard, struct stat *ret_status)
+{
+    return (strcmp(path, "-") == 0 ? fstat(standard, ret_status)
+                                   : stat(path, ret_status)) == 0;
+}
+
+/* Writing to a file that is also read would lose what it was made from, or
+ * feed the output to itself; by inode, because a file has many names. */
+static int name_is_free(
+    const calm_predict_opts *opts, const char *name, int standard)
 {
     const char *const read[] = {opts->input, opts->model};
-    struct stat output, other;
-    if (stat(opts->output, &output) < 0)
+    struct stat written, other;
+    if (!status_of(name, standard, &written) || !S_ISREG(written.st_mode))
         return 0;
     for (size_t i = 0; i < 2; i++)
-        if (stat(read[i], &other) == 0 && other.st_dev == output.st_dev &&
-            other.st_ino == output.st_ino)
-            return calm_fail(
-                -EINVAL, "the output is '%s', which is read", read[i]);
+        if (status_of(read[i], STDIN_FILENO, &other) &&
+            other.st_dev == written.st_dev && other.st_ino == written.st_ino)
+            return calm_fail(-EINVAL,
+                "the output would be written to '%s', "
+                "which is read",
+                strcmp(read[i], "-") == 0 ? "standard input" : read[i]);
     return 0;
+}
+
+/* Told now and not when the first row fails. */
+static int output_name_check(const char *output, size_t longest_end)
+{
+    const char *slash = strrchr(output, '/');
+    size_t len = strlen(slash ? slash + 1 : output);
+    if (len == 0)
+        return calm_fail(-EINVAL, "the output '%s' has no name", output);
+    if (len + longest_end > NAME_MAX)
+        return calm_fail(-ENAMETOOLONG,
+            "the name of the output has %zu bytes, %zu at most", len,
+            NAME_MAX - longest_end);
+    return 0;
+}
+
+/* The output, what it is before it is whole, and the same of the errors. */
+static int output_is_free(const calm_predict_opts *opts)
+{
+    static const char *const ends[] = {
+        "", ".calm-part", ".errors.jsonl", ".errors.jsonl.calm-part"};
+    size_t count = sizeof ends / sizeof *ends;
+    if (strcmp(opts->output, "-") == 0)
+        return name_is_free(opts, opts->output, STDOUT_FILENO);
+    int rc = output_name_check(opts->output, strlen(ends[count - 1]));
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        char *name;
+        if (asprintf(&name, "%s%s", opts->output, ends[i]) < 0)
+            return calm_fail(-ENOMEM, "no memory for a name");
+        rc = name_is_free(opts, name, /* standard= */ -1);
+        free(name);
+    }
+    return rc;
 }
 
 static int work_open(struct work *work)

@@ -32,14 +32,56 @@ struct calm__sink {
     char *part;
 };
 
-static int exists(const char *path)
+/* An output that is there may be replaced when that was asked for, but never
+ * a device, a pipe, or a link to one: a rename would put a file in the place
+ * of /dev/null. */
+static int name_check(const char *path, bool overwrite)
 {
     struct stat status;
-    if (lstat(path, &status) == 0)
+    if (lstat(path, &status) < 0)
+        return errno == ENOENT
+                   ? 0
+                   : calm_fail(-errno, "cannot look at '%s': %m", path);
+    if (!S_ISREG(status.st_mode))
         return calm_fail(-EEXIST,
-            "'%s' exists\nhint: remove it, or replace it by --overwrite", path);
-    return errno == ENOENT ? 0
-                           : calm_fail(-errno, "cannot look at '%s': %m", path);
+            "'%s' exists, and is no regular file\n"
+            "hint: - is standard output",
+            path);
+    return overwrite ? 0
+                     : calm_fail(-EEXIST,
+                           "'%s' exists\nhint: remove it, or replace it by "
+                           "--overwrite",
+                           path);
+}
+
+/* Whether FD, which is locked now, is still what stands under the name: the
+ * run that held the lock may have renamed it to its final name, and that must
+ * not be emptied. Another name for the file is somebody's trap. */
+static int part_check(int fd, const char *part)
+{
+    struct stat ours, named;
+    if (fstat(fd, &ours) < 0)
+        return calm_fail(-errno, "cannot look at '%s': %m", part);
+    if (lstat(part, &named) < 0 || named.st_dev != ours.st_dev ||
+        named.st_ino != ours.st_ino)
+        return calm_fail(-EBUSY, "another run has just written '%s'", part);
+    if (!S_ISREG(ours.st_mode) || ours.st_nlink > 1)
+        return calm_fail(-EEXIST,
+            "'%s' exists, and is not what an earlier run has left", part);
+    return 0;
+}
+
+static int part_take(int fd, const char *part)
+{
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+        return errno == EWOULDBLOCK
+                   ? calm_fail(
+                         -EBUSY, "'%s' is being written by another run", part)
+                   : calm_fail(-errno, "cannot lock '%s': %m", part);
+    int rc = part_check(fd, part);
+    if (rc == 0 && ftruncate(fd, 0) < 0)
+        rc = calm_fail(-errno, "cannot empty '%s': %m", part);
+    return rc;
 }
 
 /* Creates the part file, or takes over that of a run that has died. */
@@ -49,14 +91,11 @@ static int part_open(const char *part)
     int fd = open(part, flags | O_CREAT | O_EXCL, 0666);
     if (fd < 0 && errno == EEXIST)
         fd = open(part, flags);
+    if (fd < 0 && errno == ELOOP)
+        return calm_fail(-ELOOP, "'%s' is a link, which is not followed", part);
     if (fd < 0)
         return calm_fail(-errno, "cannot create '%s': %m", part);
-    int rc = 0;
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-        rc = calm_fail(errno == EWOULDBLOCK ? -EBUSY : -errno,
-            "'%s' is being written by another run", part);
-    else if (ftruncate(fd, 0) < 0)
-        rc = calm_fail(-errno, "cannot empty '%s': %m", part);
+    int rc = part_take(fd, part);
     if (rc == 0)
         return fd;
     close(fd);
@@ -66,7 +105,7 @@ static int part_open(const char *part)
 static int open_call(void *arg)
 {
     struct calm__sink *sink = arg;
-    int rc = sink->overwrite ? 0 : exists(sink->path);
+    int rc = name_check(sink->path, sink->overwrite);
     return rc < 0 ? rc : part_open(sink->part);
 }
 

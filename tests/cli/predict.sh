@@ -149,6 +149,133 @@ unclosed_quote_names_its_line() {
 }
 check "an unclosed quote is named by its line" unclosed_quote_names_its_line
 
+cells_are_json() { # ID TEXT: the id in the input, and as JSON
+    sed -n "1p;2s/^[^,]*/$1/p" held.csv >cell.csv
+    exits 0 predict cell.csv -o cell.jsonl --overwrite &&
+        grep -q "^{\"sample_id\":$2," cell.jsonl
+}
+check "what JSON knows no number for is a text" cells_are_json nan '"nan"'
+check "a number stays as it was written" cells_are_json -0.50e3 -0.50e3
+check "what has a zero in front is a text" cells_are_json 007 '"007"'
+check "a quoted number is a text" cells_are_json '"7"' '"7"'
+
+quotes_change_no_truth() {
+    exits 0 predict held.csv -o - --truth label && mv err plain &&
+        sed '2,$s/[^,]*$/"&"/' held.csv >quoted.csv &&
+        exits 0 predict quoted.csv -o - --truth label &&
+        [ "$(grep -o 'accuracy.*' err)" = "$(grep -o 'accuracy.*' plain)" ] &&
+        grep -q 'of 114' err
+}
+check "a quoted truth is compared too" quotes_change_no_truth
+
+missing_is_missing_in_json() {
+    sed -n '1p;2s/,[^,]*/,9999/gp' held.csv >gap.csv
+    awk -F, 'NR == 1 { split($0, name); next } {
+        for (i = 1; i <= NF; i++)
+            printf("%s\"%s\":%s", (i > 1 ? "," : "{"), name[i], $i)
+        print "}" }' gap.csv >gap.jsonl
+    exits 0 predict gap.csv -o - --missing 9999 && mv out gap &&
+        exits 0 predict gap.jsonl -o - --missing 9999 && cmp out gap &&
+        exits 0 predict gap.jsonl -o - && ! cmp -s out gap
+}
+check "a number of JSON can mean a missing value" missing_is_missing_in_json
+
+the_limit_counts_what_is_read() {
+    { head -1 held.csv
+      for i in $(seq 100); do echo 1,2; sed -n 2,3p held.csv; done; } >gaps.csv
+    for size in 3 7 1000; do
+        exits 0 predict gaps.csv -o - --limit 30 --ragged skip \
+            --batch-size $size && [ "$(wc -l <out)" = 21 ] || return 1
+    done
+}
+check "the limit counts rows that are skipped, too" \
+    the_limit_counts_what_is_read
+
+check "the truth as a feature is refused" \
+    exits 2 predict held.csv -o x.csv --truth mean_area
+
+what_is_read_is_not_written() {
+    cp held.csv w.csv.calm-part && cp held.csv w.csv.errors.jsonl &&
+        exits 2 predict w.csv.calm-part -o w.csv &&
+        exits 2 predict w.csv.errors.jsonl -o w.csv &&
+        exits 2 predict - -o w.csv <w.csv.calm-part &&
+        cmp held.csv w.csv.calm-part && cmp held.csv w.csv.errors.jsonl &&
+        cp held.csv w.csv && "$calm" predict w.csv --model model.json -o - \
+            >>w.csv 2>err
+    [ $? = 2 ] && cmp held.csv w.csv
+}
+check "nothing is written to what is read" what_is_read_is_not_written
+
+names_that_cannot_be() {
+    exits 2 predict held.csv -o "" && exits 2 predict held.csv -o ./ &&
+        [ ! -e .calm-part ] &&
+        exits 2 predict held.csv -o "$(printf '%0233d' 0)" &&
+        grep -q '232 at most' err
+}
+check "names that cannot be are refused at once" names_that_cannot_be
+
+only_files_are_replaced() {
+    mkfifo pipe.csv && ln -s held.csv link.csv && : >mine &&
+        ln mine hard.csv.calm-part && mkfifo odd.csv.calm-part &&
+        exits 2 predict held.csv -o pipe.csv --overwrite && [ -p pipe.csv ] &&
+        exits 2 predict held.csv -o link.csv --overwrite && [ -L link.csv ] &&
+        exits 2 predict held.csv -o hard.csv &&
+        exits 2 predict held.csv -o odd.csv && [ -p odd.csv.calm-part ]
+}
+check "what is no file of ours is not replaced" only_files_are_replaced
+
+closed_descriptors() {
+    exits 2 sh -c "exec '$calm' predict - --model model.json -o cl.csv <&-" ||
+        return 1
+    exits 1 sh -c "'$calm' predict held.csv --model model.json -o - >&-" ||
+        return 1
+    "$calm" predict bad.csv --model model.json -o cl.csv <&- >&- 2>&-
+    [ $? = 3 ] && cmp cl.csv bad_out.csv
+}
+check "closed descriptors are errors, not the next file" closed_descriptors
+
+messages_are_no_commands() {
+    printf '%s\n' "$(head -1 held.csv)" "$(printf '1,\033[31mred')" >red.csv
+    exits 3 predict red.csv -o red_out.csv --ragged pad &&
+        grep -q red err && ! grep -q "$(printf '\033')" err
+}
+check "data in a message cannot command the terminal" messages_are_no_commands
+
+fifo_without_a_writer() {
+    mkfifo late
+    for backend in epoll io_uring; do
+        exits 143 env CALM_BACKEND=$backend timeout --preserve-status \
+            -k 5 0.3 "$calm" predict late --model model.json -o late.csv &&
+            { sleep 0.2 && cat held.csv >late & } &&
+            exits 0 env CALM_BACKEND=$backend "$calm" predict late \
+                --model model.json -o late.csv --overwrite &&
+            cmp late.csv a.csv || return 1
+    done
+}
+check "a FIFO waits for its writer, and can be interrupted" \
+    fifo_without_a_writer
+
+nonblocking_input() {
+    command -v python3 >/dev/null || return 0
+    { head -c 3000 held.csv && sleep 0.2 && tail -c +3001 held.csv; } |
+        python3 -c 'import os, sys
+os.set_blocking(0, False)
+os.execv(sys.argv[1], sys.argv[1:])' "$calm" predict - --model model.json \
+            -o - 2>/dev/null | cmp - a.csv
+}
+check "a pipe that does not block is waited for" nonblocking_input
+
+summary_into_what_is_there() {
+    ln -s target.json sum_link && : >target.json &&
+        exits 0 predict held.csv -o s1.csv --summary sum_link &&
+        [ -L sum_link ] && grep -q '"ok":114' target.json &&
+        exits 0 predict held.csv -o s2.csv --summary /dev/stdout &&
+        [ "$(readlink /dev/stdout)" = /proc/self/fd/1 ] &&
+        ln -s /dev/null void && exits 0 predict held.csv -o s3.csv \
+            --summary void && [ -c void ]
+}
+check "the summary replaces no link and no device" summary_into_what_is_there
+
 # A larger file, to be interrupted.
 { cat held.csv; for i in $(seq 400); do tail -n +2 held.csv; done; } >large.csv
 
