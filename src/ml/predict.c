@@ -44,7 +44,7 @@ struct batch {
     float *values;
     struct calm__row *rows;
     struct calm__cell *cells;
-    char *cause; /* why the model refused all of it, or NULL */
+    char *cause; /* why the model refused rows that have none, or NULL */
     calm_bytes out, errors;
     uint64_t ok, failed, compared, right;
     double squared_error;
@@ -209,6 +209,12 @@ static void compare(
     batch->squared_error += difference * difference;
 }
 
+static const char *cause_of(
+    const struct batch *batch, const struct calm__row *row)
+{
+    return row->cause ? row->cause : batch->cause;
+}
+
 static int row_answer(struct batch *batch, int index)
 {
     struct work *work = batch->work;
@@ -218,10 +224,10 @@ static int row_answer(struct batch *batch, int index)
     int rc = calm__rows_cells_next(batch->reader, batch->cells);
     if (rc < 0)
         return rc;
-    const char *cause = batch->cause ? batch->cause : row->cause;
-    if (row->status < 0 || batch->cause) {
+    if (row->status < 0) {
         batch->failed++;
-        return calm__answer_error(&batch->errors, row, id, cause);
+        return calm__answer_error(
+            &batch->errors, row, id, cause_of(batch, row));
     }
     const float *values = batch->values + (size_t)index * work->values;
     if (work->has_truth)
@@ -231,22 +237,48 @@ static int row_answer(struct batch *batch, int index)
         &work->answer, &batch->out, row, id, truth + work->has_truth, values);
 }
 
+static int predict_rows(struct batch *batch, int first, int count)
+{
+    struct work *work = batch->work;
+    return calm_model_predict(work->model,
+        batch->matrix + (size_t)first * work->columns, (size_t)count,
+        work->columns, batch->values + (size_t)first * work->values);
+}
+
+/* After the model has refused the batch: the rows one by one, so that only
+ * those that it refuses fail. XGBoost takes no infinite numbers for some of
+ * its models. */
+static int predict_each(struct batch *batch)
+{
+    for (int i = 0; i < batch->count; i++) {
+        struct calm__row *row = &batch->rows[i];
+        int rc = row->status < 0 ? 0 : predict_rows(batch, i, 1);
+        if (rc == -ENOMEM)
+            return rc;
+        if (rc < 0 && !batch->cause)
+            batch->cause = strdup(calm_message(rc));
+        if (rc < 0 && !batch->cause)
+            return -ENOMEM;
+        if (rc < 0)
+            row->status = rc;
+    }
+    return 0;
+}
+
 static int predict(void *item, void *ctx)
 {
     struct batch *batch = item;
-    struct work *work = ctx;
     calm_bytes_reset(&batch->out);
     calm_bytes_reset(&batch->errors);
     free(batch->cause);
     batch->cause = NULL;
     batch->ok = batch->failed = batch->compared = batch->right = 0;
     batch->squared_error = 0;
-    int rc = calm_model_predict(work->model, batch->matrix,
-        (size_t)batch->count, work->columns, batch->values);
+    int rc = predict_rows(batch, 0, batch->count);
     if (rc < 0)
-        batch->cause = strdup(calm_message(rc));
-    if (rc < 0 && !batch->cause)
-        return -ENOMEM;
+        rc = predict_each(batch);
+    if (rc < 0)
+        return rc;
     calm__rows_cells_begin(batch->reader, &batch->block);
     rc = 0;
     for (int i = 0; rc >= 0 && i < batch->count; i++)
@@ -261,9 +293,9 @@ static int errors_write(struct work *work, const struct batch *batch)
     if (work->opts->on_failed)
         for (int i = 0; i < batch->count; i++) {
             const struct calm__row *row = &batch->rows[i];
-            if (row->status < 0 || batch->cause)
-                work->opts->on_failed(work->opts->ctx, row->row, row->line,
-                    batch->cause ? batch->cause : row->cause);
+            if (row->status < 0)
+                work->opts->on_failed(
+                    work->opts->ctx, row->row, row->line, cause_of(batch, row));
         }
     if (!work->errors_path)
         return 0;

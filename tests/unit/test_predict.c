@@ -1,4 +1,5 @@
-/* test_predict.c - calm_predict() when memory runs out at any moment
+/* test_predict.c - calm_predict(): rows that the model refuses, and memory
+ * that runs out at any moment
  *
  * What the command does with files and signals is tried in
  * tests/cli/predict.sh.
@@ -105,11 +106,36 @@ static int json_without_memory(void *arg)
     return 0;
 }
 
+/* A model that refuses infinite numbers, and one row that has one. */
+static int a_row_that_the_model_refuses_fails_alone(void *arg)
+{
+    char path[4096], rows[4096];
+    path_set(path, "dart.json");
+    path_set(rows, "infinite.csv");
+    struct maker maker = {.objective = "reg:squarederror",
+        .booster = "dart",
+        .rounds = 3,
+        .depth = 2};
+    maker_train(&maker, path, NULL);
+    static const char text[] = "v,w,x,y,z\n1,2,3,4,5\n1,2,inf,4,5\n5,4,3,2,1\n";
+    maker_write(rows, text, sizeof text - 1);
+    calm_predict_opts opts = {.input = rows, .output = output, .model = path};
+    calm_predict_state state;
+    check_equal(calm_predict(&opts, &state), 0);
+    check_equal(state.ok, 2);
+    check_equal(state.failed, 1);
+    check_equal(lines_of(output), 3);
+    check_equal(lines_of(errors), 1);
+    outputs_remove();
+    return 0;
+}
+
 int main(void)
 {
     static const struct test tests[] = {
         real_test(csv_without_memory),
         real_test(json_without_memory),
+        real_test(a_row_that_the_model_refuses_fails_alone),
     };
     path_set(input, "rows.csv");
     path_set(json, "rows.jsonl");
