@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static const char help[] =
     "Usage: calm predict INPUT --model MODEL -o OUTPUT [OPTIONS]\n"
@@ -243,6 +244,16 @@ static bool flag_option(struct job *job, int option)
     return false;
 }
 
+/* The same name, or two names of one file. */
+static bool same_file(const char *a, const char *b)
+{
+    struct stat first, second;
+    if (strcmp(a, b) == 0)
+        return true;
+    return stat(a, &first) == 0 && stat(b, &second) == 0 &&
+           first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+}
+
 int predict_options_read(struct job *job, int argc, char **argv)
 {
     int option;
@@ -270,6 +281,11 @@ int predict_options_read(struct job *job, int argc, char **argv)
         return complain("predict: a model is needed: --model MODEL");
     if (!job->opts.output)
         return complain("predict: an output is needed: -o OUTPUT, - is stdout");
+    if (job->summary && (same_file(job->summary, job->opts.input) ||
+                            same_file(job->summary, job->opts.model) ||
+                            same_file(job->summary, job->opts.output)))
+        return complain("predict: --summary: '%s' is used otherwise",
+            job->summary);
     return -1;
 }
 

@@ -117,6 +117,8 @@ check "a missing model is refused" \
 check "too few columns are refused" exits 2 predict narrow.csv -o x.csv
 check "an output that is the input is refused" \
     exits 2 predict held.csv -o ./held.csv --overwrite
+check "a summary over the input is refused" \
+    exits 2 predict held.csv -o x.csv --summary held.csv
 check "an unknown option is refused" exits 2 predict held.csv -o x.csv --what
 check "no output is refused" exits 2 predict held.csv
 check "a number that is none is refused" \
