@@ -254,6 +254,16 @@ static bool same_file(const char *a, const char *b)
            first.st_dev == second.st_dev && first.st_ino == second.st_ino;
 }
 
+/* A letter may stand between others, in an argument not yet passed. */
+static int unknown_option(const char *argument)
+{
+    char letter[] = {'-', (char)optopt, '\0'};
+    bool is_letter = optopt > 0 && optopt < 256 && !strchr("ovq", optopt);
+    return complain("predict: unknown option '%s'\n"
+                    "hint: see 'calm predict --help'",
+        is_letter ? letter : argument);
+}
+
 int predict_options_read(struct job *job, int argc, char **argv)
 {
     int option;
@@ -264,9 +274,7 @@ int predict_options_read(struct job *job, int argc, char **argv)
             return EXIT_DONE;
         }
         if (option == '?')
-            return complain("predict: unknown option '%s'\n"
-                            "hint: see 'calm predict --help'",
-                argv[optind - 1]);
+            return unknown_option(argv[optind - 1]);
         if (option == ':')
             return complain("predict: '%s' needs a value", argv[optind - 1]);
         if (!(optarg ? text_option(job, option, optarg)
@@ -284,8 +292,8 @@ int predict_options_read(struct job *job, int argc, char **argv)
     if (job->summary && (same_file(job->summary, job->opts.input) ||
                             same_file(job->summary, job->opts.model) ||
                             same_file(job->summary, job->opts.output)))
-        return complain("predict: --summary: '%s' is used otherwise",
-            job->summary);
+        return complain(
+            "predict: --summary: '%s' is used otherwise", job->summary);
     return -1;
 }
 

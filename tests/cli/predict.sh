@@ -278,6 +278,12 @@ summary_into_what_is_there() {
 }
 check "the summary replaces no link and no device" summary_into_what_is_there
 
+unknown_letters_are_named() {
+    exits 2 predict held.csv -o x.csv -vx && grep -q "'-x'" err &&
+        exits 2 predict held.csv -o x.csv --what=1 && grep -q "'--what=1'" err
+}
+check "an unknown letter is named" unknown_letters_are_named
+
 # A larger file, to be interrupted.
 { cat held.csv; for i in $(seq 400); do tail -n +2 held.csv; done; } >large.csv
 
