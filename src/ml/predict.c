@@ -576,6 +576,19 @@ static int work_run(struct work *work)
     return calm_pipeline_run(&pipeline);
 }
 
+/* With what a run that has died has left of them; whoever holds the part file
+ * of the output owns both. */
+static int errors_remove(const char *path)
+{
+    char *part;
+    if (asprintf(&part, "%s.calm-part", path) < 0)
+        return calm_fail(-ENOMEM, "no memory for a name");
+    unlink(part);
+    unlink(path);
+    free(part);
+    return 0;
+}
+
 /* The errors get their name first: a reader who sees the output also sees
  * what is missing in it. A stale list of a replaced output goes away. */
 static int work_commit(struct work *work)
@@ -584,7 +597,7 @@ static int work_commit(struct work *work)
     if (work->errors)
         rc = calm__sink_commit(work->errors);
     else if (work->errors_path)
-        remove(work->errors_path);
+        rc = errors_remove(work->errors_path);
     if (rc == 0)
         rc = calm__sink_commit(work->sink);
     work->state->committed = rc == 0;

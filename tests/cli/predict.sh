@@ -284,6 +284,13 @@ unknown_letters_are_named() {
 }
 check "an unknown letter is named" unknown_letters_are_named
 
+nothing_old_is_left() {
+    : >old.csv.calm-part && : >old.csv.errors.jsonl.calm-part &&
+        : >old.csv.errors.jsonl && exits 0 predict held.csv -o old.csv &&
+        [ "$(echo old.csv*)" = old.csv ]
+}
+check "what a dead run has left goes with the next" nothing_old_is_left
+
 # A larger file, to be interrupted.
 { cat held.csv; for i in $(seq 400); do tail -n +2 held.csv; done; } >large.csv
 
