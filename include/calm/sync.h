@@ -103,6 +103,42 @@ void calm_barrier_init(calm_barrier *barrier, size_t parties);
  * arrived. */
 CALM_SUSPENDS int calm_barrier_wait(calm_barrier *barrier);
 
+/* A limit of so much per time, a token bucket: it fills at an even pace up to
+ * BURST, and what is taken must be in it. Requests take 1 each; what has no
+ * size of its own before it is done takes an estimate, and puts the difference
+ * right afterwards by calm_rate_give().
+ *
+ *     calm_rate rate;
+ *     calm_rate_init(&rate, 10, CALM_S, 1);         10 a second, evenly
+ *     while (... && calm_rate_take(&rate, 1) == 0)
+ *         send();
+ */
+typedef struct calm_rate {
+    double pace;  /* per nanosecond */
+    double burst; /* the most that it holds */
+    double level; /* what it holds at AT; below zero after a debt */
+    int64_t at;
+    calm_mutex turn; /* those who wait, in their order */
+} calm_rate;
+
+/* AMOUNT per PERIOD, both above zero; the bucket begins full. */
+void calm_rate_init(
+    calm_rate *rate, double amount, int64_t period, double burst);
+
+/* Takes AMOUNT when it is there, and waits for it in the order of asking. More
+ * than BURST is given as soon as the bucket is full, and leaves a debt. A
+ * waiter who is cancelled has taken nothing. */
+CALM_SUSPENDS int calm_rate_take(calm_rate *rate, double amount)
+    __attribute__((warn_unused_result));
+
+/* How long until AMOUNT could be taken, if nobody else takes any; 0: now. Does
+ * not suspend. */
+int64_t calm_rate_wait(const calm_rate *rate, double amount);
+
+/* Puts AMOUNT back, or takes it at once and without asking when it is below
+ * zero, which may leave a debt. Does not suspend. */
+void calm_rate_give(calm_rate *rate, double amount);
+
 #ifdef __cplusplus
 }
 #endif
