@@ -18,6 +18,9 @@
 CALM__THREAD struct calm__context *calm__context;
 static CALM__THREAD struct calm__context outside;
 
+/* Two of them are errno's, whose texts are about sockets: here a scope or a
+ * queue is what they come from. What the kernel says of a socket is put into
+ * the sentence by %m, and is not looked up here. */
 static const struct {
     int code;
     const char *name;
@@ -27,6 +30,8 @@ static const struct {
     {CALM_ELIMIT, "CALM_ELIMIT", "input is beyond a bound"},
     {CALM_EMODEL, "CALM_EMODEL", "the model cannot be used"},
     {CALM_EROW, "CALM_EROW", "the row failed"},
+    {-ETIMEDOUT, "ETIMEDOUT", "the timeout expired"},
+    {-ESHUTDOWN, "ESHUTDOWN", "the queue was closed"},
 };
 
 static struct calm__context *context(void)

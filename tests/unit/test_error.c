@@ -106,6 +106,33 @@ static int codes_have_names_and_texts(void *arg)
     return 0;
 }
 
+static int sleep_long(void *arg)
+{
+    return calm_sleep(CALM_S);
+}
+
+static int timeouts_and_closed_queues_are_no_talk_of_sockets(void *arg)
+{
+    int rc = calm_with_timeout(CALM_MS, sleep_long, NULL);
+    check_equal(rc, -ETIMEDOUT);
+    check_text(calm_message(rc), "the timeout expired");
+    check_text(calm_code_name(rc), "ETIMEDOUT");
+    calm_queue queue;
+    check_equal(calm_queue_init(&queue, sizeof(int), 1, NULL), 0);
+    calm_queue_close(&queue);
+    rc = calm_queue_put(&queue, &(int){1});
+    check_equal(rc, -ESHUTDOWN);
+    check_text(calm_message(rc), "the queue was closed");
+    calm_queue_clear(&queue);
+    /* The kernel's own words stay where a sentence quotes them. */
+    errno = ETIMEDOUT;
+    calm_fail(-errno, "cannot connect to 'db': %m");
+    check_text(calm_message(-ETIMEDOUT),
+        "cannot connect to 'db': Connection timed out");
+    calm_error_clear();
+    return 0;
+}
+
 static int without_memory_the_code_travels(void *arg)
 {
     calm_fail(-EIO, "an old one");
@@ -195,6 +222,7 @@ int main(void)
         pure_test(while_keeps_the_errors_behind),
         pure_test(long_sentences_are_cut),
         pure_test(codes_have_names_and_texts),
+        virtual_test(timeouts_and_closed_queues_are_no_talk_of_sockets),
         pure_test(without_memory_the_code_travels),
         pure_test(copy_is_of_the_whole_chain),
         pure_test(threads_have_slots_of_their_own),
