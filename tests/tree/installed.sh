@@ -64,6 +64,16 @@ static() {
             sed 's|-lcalm||; s|-L[^ ]*||') &&
         "$work/static"
 }
+own_flags() { # what compiles a program is where the headers lie, and no more
+    flags=$(pkg-config --cflags calm)
+    echo "$flags"
+    for flag in $flags; do
+        case $flag in
+        -I*/include) ;;
+        *) return 1 ;;
+        esac
+    done
+}
 exported() {
     nm -D --defined-only "$libraries/libcalm.so.0" |
         awk '$3 !~ /^calm_[a-z]/ { print; bad = 1 }
@@ -86,6 +96,7 @@ MESON
 }
 check 'a program from outside runs with the shared library' shared
 check 'a program from outside runs with the static library' static
+check 'calm.pc hands no flags of other libraries on' own_flags
 check 'the shared library exports nothing but calm_*' exported
 check 'calm works as a subproject of meson' subproject
 exit $failed
