@@ -36,7 +36,8 @@ typedef struct calm_predict_opts {
     const char *truth; /* never given to the model; compared with its answer */
     const char *const *keep;    /* copied to the output, ending with NULL */
     const char *const *missing; /* texts that mean no value, ending with NULL,
-                                   beside the empty field */
+                                   beside the empty field; default for CSV:
+                                   NA, N/A, n/a, #N/A, <NA>, NULL, null, None */
     size_t batch_size;          /* rows; default 4096 */
     size_t threads;    /* that predict at once; default: the CPU pool's */
     size_t in_flight;  /* batches; default: 3 for each thread, and 2 */

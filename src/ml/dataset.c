@@ -167,6 +167,14 @@ static const struct calm__format *format_of(const struct calm__dataset *dataset)
                                                      : &calm__format_csv;
 }
 
+/* A file of CSV has its header even when it has no rows; without, it is the
+ * rest of something that went wrong. JSON Lines may be empty, and so may
+ * standard input, where nothing says which of the two it is. */
+static bool may_be_empty(const struct calm__dataset *dataset)
+{
+    return !dataset->format->head_is_names || strcmp(dataset->path, "-") == 0;
+}
+
 static int read_head(struct calm__dataset *dataset)
 {
     int rc = chunk_fill(dataset);
@@ -175,8 +183,14 @@ static int read_head(struct calm__dataset *dataset)
     dataset->format = format_of(dataset);
     calm_csv_block block;
     rc = next_block(dataset, 1, &block);
-    if (rc <= 0)
-        return rc; /* empty: no columns and no rows */
+    if (rc < 0)
+        return rc;
+    if (rc == 0) /* empty: no columns and no rows */
+        return may_be_empty(dataset)
+                   ? 0
+                   : calm_fail(-EINVAL,
+                         "'%s' is empty: its first row would name the columns",
+                         dataset->path);
     if (!dataset->format->head_is_names) {
         dataset->cut = (size_t)(block.data - dataset->chunk->data);
         free(dataset->cutter); /* the row is cut again, as data */

@@ -103,13 +103,26 @@ json_lines_are_read_and_written() {
 check "JSON Lines are read and written" json_lines_are_read_and_written
 
 nothing_in_is_nothing_out() {
-    : >empty.csv
+    : >empty.jsonl
     head -1 held.csv >head.csv
-    exits 0 predict empty.csv -o empty_out.csv &&
+    exits 0 predict empty.jsonl -o empty_out.csv &&
+        exits 0 predict - -o stdin_out.csv </dev/null &&
         exits 0 predict head.csv -o head_out.csv &&
-        [ "$(cat empty_out.csv)" = "$(cat head_out.csv)" ]
+        [ "$(cat head_out.csv)" = sample_id,prediction,label ] &&
+        cmp head_out.csv empty_out.csv && cmp head_out.csv stdin_out.csv
 }
 check "no rows in are no rows out" nothing_in_is_nothing_out
+
+no_header_is_refused() {
+    : >empty.csv
+    printf '\357\273\277\n\n' >blank.csv
+    exits 2 predict empty.csv -o none.csv &&
+        grep -qF "calm: 'empty.csv' is empty: its first row" err &&
+        exits 2 predict blank.csv -o none.csv &&
+        grep -qF "calm: 'blank.csv' is empty" err &&
+        [ -z "$(ls none.csv* 2>/dev/null)" ]
+}
+check "a CSV file without a header is refused" no_header_is_refused
 
 check "a missing input is refused" exits 2 predict none.csv -o x.csv
 check "a missing model is refused" \
@@ -180,6 +193,21 @@ missing_is_missing_in_json() {
         exits 0 predict gap.jsonl -o - --missing 9999 && cmp out gap &&
         exits 0 predict gap.jsonl -o - && ! cmp -s out gap
 }
+texts_of_the_manual_mean_no_value() {
+    texts=$(tr '\n\t' '  ' <"$source_root/man/calm-predict.1.scd" |
+        sed 's/.*Default for CSV: //; s/;.*//; s/,//g; s/ and / /')
+    [ "$(echo "$texts" | wc -w)" -ge 8 ] || return 1
+    head -1 held.csv >texts.csv
+    for text in $texts nan ''; do # in place of the first feature
+        sed -n 2p held.csv | sed "s|^\([^,]*\),[^,]*|\1,$text|" >>texts.csv
+    done
+    exits 0 predict texts.csv -o - && [ "$(wc -l <out)" = 11 ] &&
+        [ "$(sed 1d out | sort -u | wc -l)" = 1 ] &&
+        exits 3 predict texts.csv -o some.csv --missing NA &&
+        [ "$(wc -l <some.csv)" = 4 ]
+}
+check "the texts that the manual lists mean no value, unless others are given" \
+    texts_of_the_manual_mean_no_value
 check "a number of JSON can mean a missing value" missing_is_missing_in_json
 
 the_limit_counts_what_is_read() {
