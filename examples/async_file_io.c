@@ -1,6 +1,5 @@
 /* async_file_io.c - real files: written and read at once, CSV in and out */
 #include <calm.h>
-#include <errno.h>
 #include <stdio.h>
 
 enum { FILES = 5, PREDICTIONS = 100 };
@@ -60,15 +59,13 @@ static int save_predictions(const char *path)
 static int read_records(const char *path)
 {
     calm_bytes text = {0};
-    calm_csv_table *table = NULL;
+    calm_csv_table *csv = NULL;
     int rc = calm_file_read_all(path, &text);
-    if (rc == 0)
-        rc = calm_csv_table_parse(text.data, text.len, NULL, &table);
+    rc = rc < 0 ? rc : calm_csv_table_parse(text.data, text.len, NULL, &csv);
     if (rc == 0)
         printf("%zu records, the first prediction is %s\n",
-            calm_csv_table_rows(table),
-            calm_csv_table_get(table, 0, "prediction"));
-    calm_csv_table_free(table);
+            calm_csv_table_rows(csv), calm_csv_table_get(csv, 0, "prediction"));
+    calm_csv_table_free(csv);
     calm_bytes_clear(&text);
     return rc;
 }
@@ -89,5 +86,8 @@ static int run(void *arg)
 
 int main(void)
 {
-    return calm_run(run, NULL) < 0;
+    int rc = calm_run(run, NULL);
+    if (rc < 0)
+        fprintf(stderr, "%s\n", calm_message(rc));
+    return rc < 0;
 }

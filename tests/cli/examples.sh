@@ -123,6 +123,16 @@ for backend in auto epoll; do
     done
 done
 
+# A program that cannot do its work says so.
+mkdir "$work/locked"
+cannot_write() { # data_0.txt is in the way
+    mkdir "$work/locked/data_0.txt"
+    (cd "$work/locked" && ! "$folder/async_file_io" >out 2>err) &&
+        grep -q "'data_0.txt'" "$work/locked/err"
+}
+backend=auto name=async_file_io
+check 'what cannot be written is told' cannot_write
+
 # What cannot start must not look like success.
 backend=nonsense
 start validate_async
