@@ -104,10 +104,11 @@ static void summary_print(struct job *job)
         return;
     fprintf(stderr,
         "calm: %llu rows: %llu ok, %llu failed, %llu left, "
-        "0 retries, %.2f s",
+        "%llu retries, %.2f s",
         (unsigned long long)state->rows, (unsigned long long)state->ok,
         (unsigned long long)state->failed,
-        (unsigned long long)(state->rows - done), seconds);
+        (unsigned long long)(state->rows - done),
+        (unsigned long long)state->retries, seconds);
     if (done > 0 && seconds > 0)
         fprintf(stderr, " (%.0f rows/s)", (double)done / seconds);
     quality_print(state);
@@ -125,7 +126,8 @@ static int summary_write(struct job *job)
         uint64_t value;
     } counts[] = {{"rows", state->rows}, {"ok", state->ok},
         {"failed", state->failed},
-        {"left", state->rows - state->ok - state->failed}, {"retries", 0}};
+        {"left", state->rows - state->ok - state->failed},
+        {"retries", state->retries}};
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
         calm_json_put_key(&json, counts[i].name);
         calm_json_put_uint(&json, counts[i].value);

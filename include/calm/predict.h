@@ -62,6 +62,7 @@ typedef struct calm_predict_state {
     uint64_t ok;        /* written to the output */
     uint64_t failed;    /* written to the errors */
     uint64_t in_flight; /* rows */
+    uint64_t retries;   /* requests that were made again */
     uint64_t bytes;     /* of the input, and its size if known, else 0 */
     uint64_t size;
     int64_t started; /* calm_now() when the first row was read, 0 before */

@@ -1,91 +1,76 @@
 /* answer.c - a batch's predictions as text: CSV or JSON Lines */
 #include "ml/answer.h"
 
-#include <calm/json.h>
+#include "ml/predictor.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <stdio.h>
 #include <string.h>
 
-static bool has_label(const calm_model *model)
-{
-    return calm_model_kind(model) != CALM_MODEL_VALUE;
-}
-
-static bool has_classes(const calm_model *model)
-{
-    return calm_model_kind(model) == CALM_MODEL_PROBABILITIES;
-}
-
-/* The value in the column "prediction": for several classes the winner's. */
-static float prediction_of(const calm_model *model, const float *values)
-{
-    return has_classes(model) ? values[calm_model_label(model, values)]
-                              : values[0];
-}
-
-/* ---- CSV ---- */
+/* What calm__answer leaves open of a row. */
+struct place {
+    struct calm__batch *batch;
+    size_t index;
+    const struct calm__row *row;
+    const struct calm__cell *id; /* NULL: the row's number */
+    const struct calm__cell *kept;
+};
 
 int calm__answer_head(const struct calm__answer *answer, calm_bytes *out)
 {
-    const calm_model *model = answer->model;
-    size_t classes = has_classes(model) ? calm_model_values(model) : 0;
-    size_t count = 0, most = 4 + classes + answer->keep_count;
+    const struct calm__predictor *predictor = answer->predictor;
+    size_t count = 0;
+    size_t most = 2 + predictor->column_count + answer->keep_count;
     const char **names = calloc(most, sizeof *names);
-    char(*numbered)[24] = calloc(classes + 1, sizeof *numbered);
-    int rc = names && numbered ? 0 : -ENOMEM;
-    if (rc == 0) {
-        if (answer->with_row)
-            names[count++] = "row";
-        names[count++] = answer->id_name;
-        names[count++] = "prediction";
-        if (has_label(model))
-            names[count++] = "label";
-        for (size_t i = 0; i < classes; i++) {
-            snprintf(numbered[i], sizeof *numbered, "p_%zu", i);
-            names[count++] = numbered[i];
-        }
-        for (size_t i = 0; i < answer->keep_count; i++)
-            names[count++] = answer->keep[i];
-        calm_bytes unused = {0}; /* JSON has no header, but the same rule */
-        calm_csv_writer csv = {.out = answer->json ? &unused : out};
-        rc = calm_csv_put_names(&csv, names, count);
-        calm_bytes_clear(&unused);
-    }
+    if (!names)
+        return calm_fail(-ENOMEM, "no memory for the columns of the output");
+    if (answer->with_row)
+        names[count++] = "row";
+    names[count++] = answer->id_name;
+    for (size_t i = 0; i < predictor->column_count; i++)
+        names[count++] = predictor->columns[i];
+    for (size_t i = 0; i < answer->keep_count; i++)
+        names[count++] = answer->keep[i];
+    calm_bytes unused = {0}; /* JSON has no header, but the same rule */
+    calm_csv_writer csv = {.out = answer->json ? &unused : out};
+    int rc = calm_csv_put_names(&csv, names, count);
+    calm_bytes_clear(&unused);
     free(names);
-    free(numbered);
     return calm_while(rc, "the columns of the output");
 }
+
+/* ---- a row that is good ---- */
 
 static void csv_cell(calm_csv_writer *csv, const struct calm__cell *cell)
 {
     calm_csv_put_bytes(csv, cell->text, cell->absent ? 0 : cell->len);
 }
 
-static int csv_row(const struct calm__answer *answer, calm_bytes *out,
-    const struct calm__row *row, const struct calm__cell *id,
-    const struct calm__cell *kept, const float *values)
+static int predictor_answer(const struct calm__answer *answer,
+    const struct place *place, struct calm__fields *out)
 {
-    const calm_model *model = answer->model;
-    calm_csv_writer csv = {.out = out, .csv_safe = answer->csv_safe};
-    if (answer->with_row)
-        calm_csv_put_int(&csv, (int64_t)row->row);
-    if (answer->id_is_row)
-        calm_csv_put_int(&csv, (int64_t)row->row);
-    else
-        csv_cell(&csv, id);
-    calm_csv_put_float(&csv, prediction_of(model, values));
-    if (has_label(model))
-        calm_csv_put_int(&csv, calm_model_label(model, values));
-    if (has_classes(model))
-        calm_csv_put_floats(&csv, values, calm_model_values(model));
-    for (size_t i = 0; i < answer->keep_count; i++)
-        csv_cell(&csv, &kept[i]);
-    return calm_csv_end_row(&csv);
+    struct calm__predictor *predictor = answer->predictor;
+    return predictor->methods->answer(
+        predictor, place->batch, place->index, out);
 }
 
-/* ---- JSON ---- */
+static int csv_row(const struct calm__answer *answer, const struct place *place)
+{
+    struct calm__fields out = {
+        .csv = {.out = &place->batch->out, .csv_safe = answer->csv_safe}};
+    if (answer->with_row)
+        calm_csv_put_int(&out.csv, (int64_t)place->row->row);
+    if (place->id)
+        csv_cell(&out.csv, place->id);
+    else
+        calm_csv_put_int(&out.csv, (int64_t)place->row->row);
+    int rc = predictor_answer(answer, place, &out);
+    if (rc < 0)
+        return rc;
+    for (size_t i = 0; i < answer->keep_count; i++)
+        csv_cell(&out.csv, &place->kept[i]);
+    return calm_csv_end_row(&out.csv);
+}
 
 static void json_cell(calm_json_writer *json, const struct calm__cell *cell)
 {
@@ -97,71 +82,93 @@ static void json_cell(calm_json_writer *json, const struct calm__cell *cell)
         calm_json_put_bytes(json, cell->text, cell->len);
 }
 
-static int json_row(const struct calm__answer *answer, calm_bytes *out,
-    const struct calm__row *row, const struct calm__cell *id,
-    const struct calm__cell *kept, const float *values)
+static int json_row(
+    const struct calm__answer *answer, const struct place *place)
 {
-    const calm_model *model = answer->model;
-    calm_json_writer json = {.out = out};
-    calm_json_begin_object(&json);
+    struct calm__fields out = {
+        .json = true, .object = {.out = &place->batch->out}};
+    calm_json_begin_object(&out.object);
     if (answer->with_row) {
-        calm_json_put_key(&json, "row");
-        calm_json_put_uint(&json, row->row);
+        calm_json_put_key(&out.object, "row");
+        calm_json_put_uint(&out.object, place->row->row);
     }
-    calm_json_put_key(&json, answer->id_name);
-    if (answer->id_is_row)
-        calm_json_put_uint(&json, row->row);
+    calm_json_put_key(&out.object, answer->id_name);
+    if (place->id)
+        json_cell(&out.object, place->id);
     else
-        json_cell(&json, id);
-    calm_json_put_key(&json, "prediction");
-    calm_json_put_float(&json, prediction_of(model, values));
-    if (has_label(model)) {
-        calm_json_put_key(&json, "label");
-        calm_json_put_int(&json, calm_model_label(model, values));
-    }
-    for (size_t i = 0; has_classes(model) && i < calm_model_values(model);
-         i++) {
-        char name[24];
-        snprintf(name, sizeof name, "p_%zu", i);
-        calm_json_put_key(&json, name);
-        calm_json_put_float(&json, values[i]);
-    }
+        calm_json_put_uint(&out.object, place->row->row);
+    int rc = predictor_answer(answer, place, &out);
+    if (rc < 0)
+        return rc;
     for (size_t i = 0; i < answer->keep_count; i++) {
-        calm_json_put_key(&json, answer->keep[i]);
-        json_cell(&json, &kept[i]);
+        calm_json_put_key(&out.object, answer->keep[i]);
+        json_cell(&out.object, &place->kept[i]);
     }
-    calm_json_end_object(&json);
-    return calm_json_end_line(&json);
+    calm_json_end_object(&out.object);
+    return calm_json_end_line(&out.object);
 }
 
-int calm__answer_row(const struct calm__answer *answer, calm_bytes *out,
-    const struct calm__row *row, const struct calm__cell *id,
-    const struct calm__cell *kept, const float *values)
-{
-    return (answer->json ? json_row : csv_row)(
-        answer, out, row, id, kept, values);
-}
+/* ---- a row that failed ---- */
 
-int calm__answer_error(calm_bytes *out, const struct calm__row *row,
-    const struct calm__cell *id, const char *cause)
+/* A line of JSON: row, line, id, attempts, status, cause. */
+static int error_row(const struct place *place)
 {
-    calm_json_writer json = {.out = out};
+    const struct calm__row *row = place->row;
+    calm_json_writer json = {.out = &place->batch->errors};
     calm_json_begin_object(&json);
     calm_json_put_key(&json, "row");
     calm_json_put_uint(&json, row->row);
     calm_json_put_key(&json, "line");
     calm_json_put_uint(&json, row->line);
     calm_json_put_key(&json, "id");
-    if (id)
-        json_cell(&json, id);
+    if (place->id)
+        json_cell(&json, place->id);
     else
         calm_json_put_uint(&json, row->row);
     calm_json_put_key(&json, "attempts");
-    calm_json_put_int(&json, 1);
+    calm_json_put_int(&json, row->attempts);
     calm_json_put_key(&json, "status");
-    calm_json_put_null(&json);
+    if (row->http_status > 0)
+        calm_json_put_int(&json, row->http_status);
+    else
+        calm_json_put_null(&json);
     calm_json_put_key(&json, "cause");
-    calm_json_put_text(&json, cause);
+    calm_json_put_text(&json, row->cause ? row->cause : "unknown");
     calm_json_end_object(&json);
     return calm_json_end_line(&json);
+}
+
+/* ---- batches ---- */
+
+static int row_answer(const struct calm__answer *answer, struct place *place)
+{
+    struct calm__batch *batch = place->batch;
+    struct calm__predictor *predictor = answer->predictor;
+    int rc = calm__batch_cells_next(batch, NULL);
+    if (rc < 0)
+        return rc;
+    place->row = &batch->rows[place->index];
+    if (place->row->status < 0) {
+        batch->failed++;
+        return error_row(place);
+    }
+    if (answer->has_truth && predictor->methods->compare)
+        predictor->methods->compare(
+            predictor, batch, place->index, &batch->cells[!answer->id_is_row]);
+    batch->ok++;
+    return (answer->json ? json_row : csv_row)(answer, place);
+}
+
+int calm__answer_batch(
+    const struct calm__answer *answer, struct calm__batch *batch)
+{
+    size_t first = !answer->id_is_row;
+    struct place place = {.batch = batch,
+        .id = answer->id_is_row ? NULL : batch->cells,
+        .kept = batch->cells + first + answer->has_truth};
+    int rc = 0;
+    calm__batch_cells_begin(batch);
+    for (; rc >= 0 && place.index < batch->count; place.index++)
+        rc = row_answer(answer, &place);
+    return rc;
 }

@@ -2,33 +2,39 @@
 #ifndef CALM_ML_ANSWER_H
 #define CALM_ML_ANSWER_H
 
-#include "ml/dataset.h"
+#include "ml/batch.h"
 
-#include <calm/model.h>
+#include <calm/json.h>
+
+struct calm__predictor;
+
+/* Where the columns of a row are put: one of the two writers. */
+struct calm__fields {
+    bool json;
+    calm_csv_writer csv;
+    calm_json_writer object; /* a key, then a value, for each column */
+};
 
 /* What a row of the output consists of. */
 struct calm__answer {
     bool json;
     bool csv_safe;
-    bool with_row;       /* a column with the row's number */
-    const char *id_name; /* its column's name in the output */
-    bool id_is_row;      /* else the first cell */
-    const char *const *keep;
+    bool with_row;           /* a column with the row's number */
+    const char *id_name;     /* its column's name in the output */
+    bool id_is_row;          /* else the first cell */
+    bool has_truth;          /* the next cell */
+    const char *const *keep; /* and the next ones */
     size_t keep_count;
-    const calm_model *model;
+    struct calm__predictor *predictor;
 };
 
 /* The header line, nothing for JSON. Returns 0, -ENOMEM, or -EINVAL when two
  * columns would have one name. */
 int calm__answer_head(const struct calm__answer *answer, calm_bytes *out);
 
-/* One row. CELLS: the id's, unless it is the row's number, then the kept. */
-int calm__answer_row(const struct calm__answer *answer, calm_bytes *out,
-    const struct calm__row *row, const struct calm__cell *id,
-    const struct calm__cell *kept, const float *values);
-
-/* A failed row, a line of JSON: row, line, id, attempts, status, cause. */
-int calm__answer_error(calm_bytes *out, const struct calm__row *row,
-    const struct calm__cell *id, const char *cause);
+/* The rows of a batch: into its output, or its errors where they failed, and
+ * what is counted of them. Returns 0 or -ENOMEM. */
+int calm__answer_batch(
+    const struct calm__answer *answer, struct calm__batch *batch);
 
 #endif

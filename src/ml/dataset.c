@@ -302,6 +302,11 @@ uint64_t calm__dataset_size(const struct calm__dataset *dataset)
     return (uint64_t)calm_input_size(dataset->input);
 }
 
+bool calm__dataset_is_file(const struct calm__dataset *dataset)
+{
+    return calm_input_size(dataset->input) > 0;
+}
+
 /* ---- readers ---- */
 
 struct calm__rows *calm__rows_new(const struct calm__dataset *dataset)
@@ -339,7 +344,16 @@ void calm__rows_cells_begin(
         rows->dataset->format->cells_begin(rows, block);
 }
 
-int calm__rows_cells_next(struct calm__rows *rows, struct calm__cell *cells)
+int calm__rows_cells_next(struct calm__rows *rows, struct calm__cell *cells,
+    struct calm__row *ret_row)
 {
-    return rows->second ? rows->dataset->format->cells_next(rows, cells) : 0;
+    if (!rows->second)
+        return 1;
+    return rows->dataset->format->cells_next(rows, cells, ret_row);
+}
+
+const char *calm__rows_text(const struct calm__rows *rows, size_t *ret_len)
+{
+    *ret_len = rows->text_len;
+    return rows->text;
 }

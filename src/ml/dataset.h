@@ -27,6 +27,7 @@ struct calm__choice {
     size_t feature_count;
     const char *const *cells; /* further ones, as text */
     size_t cell_count;
+    bool text; /* rows as they stand in the input, by calm__rows_text() */
     const char *const *missing; /* texts that mean no value, ends with NULL */
 };
 
@@ -35,6 +36,8 @@ struct calm__row {
     uint64_t line;
     int status;
     const char *cause; /* the reader's until its next block */
+    int attempts;      /* to predict it; 0 when it could not be read */
+    int http_status;   /* of the last answer to it, or 0 */
 };
 
 /* A field as text, the reader's until its next row. */
@@ -83,6 +86,10 @@ void calm__chunk_release(
 uint64_t calm__dataset_position(const struct calm__dataset *dataset);
 uint64_t calm__dataset_size(const struct calm__dataset *dataset);
 
+/* Whether the next row is there when it is wanted, as in a file, and not when
+ * somebody has written it. */
+bool calm__dataset_is_file(const struct calm__dataset *dataset);
+
 /* A reader, for one thread at a time; NULL without memory. */
 struct calm__rows *calm__rows_new(const struct calm__dataset *dataset);
 void calm__rows_free(struct calm__rows *rows);
@@ -93,11 +100,20 @@ void calm__rows_free(struct calm__rows *rows);
 int calm__rows_floats(struct calm__rows *rows, const calm_csv_block *block,
     float *values, struct calm__row *ret_rows);
 
-/* Goes through the block again for the cells: begin, then one call for each
- * row in the same order. CELLS has room for all that were chosen; those of a
- * row that cannot be read at all are absent. Returns 0 or -ENOMEM. */
+/* Goes through a block for the cells, before or after the floats: begin, then
+ * one call for each row. CELLS has room for all that were chosen; those of a
+ * row that cannot be read at all are absent. RET_ROW, which may be NULL, gets
+ * the row's place and whether it can be read. Returns 1, 0 at the end of the
+ * block, or -ENOMEM. Where neither cells nor texts were chosen it does
+ * nothing, and there is no end. */
 void calm__rows_cells_begin(
     struct calm__rows *rows, const calm_csv_block *block);
-int calm__rows_cells_next(struct calm__rows *rows, struct calm__cell *cells);
+int calm__rows_cells_next(struct calm__rows *rows, struct calm__cell *cells,
+    struct calm__row *ret_row);
+
+/* The row of the last calm__rows_cells_next() as it stands in the input, a
+ * record of CSV with its quotes or a line of JSON, without its line end; also
+ * of a row that cannot be read. It lies in the block. */
+const char *calm__rows_text(const struct calm__rows *rows, size_t *ret_len);
 
 #endif

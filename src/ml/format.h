@@ -23,7 +23,8 @@ struct calm__format {
     int (*floats)(struct calm__rows *rows, const calm_csv_block *block,
         float *values, struct calm__row *ret_rows);
     void (*cells_begin)(struct calm__rows *rows, const calm_csv_block *block);
-    int (*cells_next)(struct calm__rows *rows, struct calm__cell *cells);
+    int (*cells_next)(struct calm__rows *rows, struct calm__cell *cells,
+        struct calm__row *ret_row);
 };
 
 extern const struct calm__format calm__format_csv;
@@ -49,7 +50,9 @@ struct calm__dataset {
 struct calm__rows {
     const struct calm__dataset *dataset;
     void *first;  /* the reader of features */
-    void *second; /* the reader of cells, NULL when none are chosen */
+    void *second; /* the reader of cells and texts, NULL when none are chosen */
+    const char *text; /* of the row that it gave last */
+    size_t text_len;
     calm_csv_row *csv_rows;
     size_t csv_rows_room;
 };

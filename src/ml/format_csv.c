@@ -62,7 +62,7 @@ static int csv_rows_open(struct calm__rows *rows)
     const struct calm__dataset *dataset = rows->dataset;
     int rc = calm_csv_splitter_new(
         &dataset->csv, (calm_csv_splitter **)&rows->first);
-    if (rc == 0 && dataset->choice->cell_count > 0)
+    if (rc == 0 && (dataset->choice->cell_count > 0 || dataset->choice->text))
         rc = calm_csv_splitter_new(
             &dataset->csv, (calm_csv_splitter **)&rows->second);
     return rc;
@@ -99,8 +99,10 @@ static int csv_floats(struct calm__rows *rows, const calm_csv_block *block,
         count += rc;
     for (int i = 0; i < count; i++) {
         const calm_csv_row *row = &rows->csv_rows[i];
-        ret_rows[i] = (struct calm__row){
-            row->row - 1, row->line, row->status, row->cause};
+        ret_rows[i] = (struct calm__row){.row = row->row - 1,
+            .line = row->line,
+            .status = row->status,
+            .cause = row->cause};
     }
     return rc < 0 ? rc : count;
 }
@@ -140,13 +142,21 @@ static void csv_cells_begin(
     calm_csv_split(rows->second, block);
 }
 
-static int csv_cells_next(struct calm__rows *rows, struct calm__cell *cells)
+static int csv_cells_next(struct calm__rows *rows, struct calm__cell *cells,
+    struct calm__row *ret_row)
 {
     const struct calm__dataset *dataset = rows->dataset;
     calm_csv_record record;
     int rc = calm_csv_next(rows->second, &record);
-    if (rc < 0)
+    if (rc <= 0)
         return rc;
+    rows->text = record.text;
+    rows->text_len = record.len;
+    if (ret_row)
+        *ret_row = (struct calm__row){.row = record.row - 1,
+            .line = record.line,
+            .status = record.status,
+            .cause = record.cause};
     for (size_t i = 0; i < dataset->choice->cell_count; i++) {
         size_t column = dataset->cell_columns[i];
         cells[i] = (struct calm__cell){.absent = true, .number = NAN};
@@ -162,7 +172,7 @@ static int csv_cells_next(struct calm__rows *rows, struct calm__cell *cells)
         if (calm_double_parse(field->text, field->len, &cells[i].number) < 0)
             cells[i].number = NAN;
     }
-    return 0;
+    return 1;
 }
 
 const struct calm__format calm__format_csv = {

@@ -78,7 +78,7 @@ static int jsonl_rows_open(struct calm__rows *rows)
 {
     const struct calm__choice *choice = rows->dataset->choice;
     int rc = reader_new(choice->features, choice->feature_count, &rows->first);
-    if (rc == 0 && choice->cell_count > 0)
+    if (rc == 0 && (choice->cell_count > 0 || choice->text))
         rc = reader_new(choice->cells, choice->cell_count, &rows->second);
     return rc;
 }
@@ -176,7 +176,8 @@ static int jsonl_floats(struct calm__rows *rows, const calm_csv_block *block,
     while ((rc = calm_jsonl_next(reader->json, &record)) > 0) {
         struct calm__row *row = &ret_rows[count];
         float *place = values + (size_t)count * choice->feature_count;
-        *row = (struct calm__row){record.row, record.line, record.status, NULL};
+        *row = (struct calm__row){
+            .row = record.row, .line = record.line, .status = record.status};
         reader->offsets[count++] = reader->causes.len;
         if (record.status == 0)
             rc = row_values(reader, choice, &record, place, row);
@@ -203,13 +204,21 @@ static void jsonl_cells_begin(
     calm_jsonl_split(((struct reader *)rows->second)->json, block);
 }
 
-static int jsonl_cells_next(struct calm__rows *rows, struct calm__cell *cells)
+static int jsonl_cells_next(struct calm__rows *rows, struct calm__cell *cells,
+    struct calm__row *ret_row)
 {
     struct reader *reader = rows->second;
     calm_json_record record;
     int rc = calm_jsonl_next(reader->json, &record);
-    if (rc < 0)
+    if (rc <= 0)
         return rc;
+    rows->text = record.text;
+    rows->text_len = record.len;
+    if (ret_row)
+        *ret_row = (struct calm__row){.row = record.row,
+            .line = record.line,
+            .status = record.status,
+            .cause = record.cause};
     for (size_t i = 0; i < rows->dataset->choice->cell_count; i++) {
         cells[i] = (struct calm__cell){.absent = true, .number = NAN};
         if (record.status < 0)
@@ -225,7 +234,7 @@ static int jsonl_cells_next(struct calm__rows *rows, struct calm__cell *cells)
             calm_double_parse(field->text, field->len, &cells[i].number) < 0)
             cells[i].number = NAN;
     }
-    return 0;
+    return 1;
 }
 
 const struct calm__format calm__format_jsonl = {

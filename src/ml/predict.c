@@ -1,13 +1,12 @@
 /* predict.c - a dataset through a model, into a file
  *
- *     cut (loop) -> preprocess (CPU pool) -> predict (CPU pool) -> save (loop)
+ *     cut (loop) -> prepare (CPU pool) -> predict -> answer -> save (loop)
  *
- * A batch is a block of rows with all the memory that its way needs: the
- * reader, the matrix, the values and the text of the answer. Batches are used
- * again, so after the first few none of it is allocated. A row that fails
- * stays in its batch, predicted from nothing, and is told apart at the end.
+ * Batches of rows go through a pipeline, in which only the predict stage
+ * differs between a model, which is computed on the CPU pool, and an API,
+ * which is waited for on the loop; see ml/predictor.h.
  */
-#include "ml/answer.h"
+#include "ml/predictor.h"
 #include "ml/sink.h"
 
 #include "base/error.h"
@@ -19,7 +18,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,117 +25,52 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum {
-    BATCH_NUMBERS = 2 << 20, /* floats: 8 MiB */
-    VALUE_TEXT = 4,          /* a value is a float and some 12 bytes of text */
-};
-
-struct batch {
-    struct batch *next; /* among the spare ones */
-    struct work *work;
-    struct calm__chunk *chunk;
-    calm_csv_block block;
-    struct calm__rows *reader;
-    size_t room; /* rows that the arrays hold */
-    int count;
-    float *matrix;
-    float *values;
-    struct calm__row *rows;
-    struct calm__cell *cells;
-    char *cause; /* why the model refused rows that have none, or NULL */
-    calm_bytes out, errors;
-    uint64_t ok, failed, compared, right;
-    double squared_error;
-};
+enum { BATCH_BYTES = 8 << 20 }; /* of the predictor's numbers */
 
 struct work {
     const calm_predict_opts *opts;
     calm_predict_state *state;
-    calm_model *model;
+    struct calm__predictor *predictor;
     struct calm__dataset *dataset;
     struct calm__sink *sink;
     struct calm__sink *errors; /* opened by the first row that fails */
     char *errors_path;
     struct calm__choice choice;
-    const char **features; /* when we have chosen them */
-    const char **cells;    /* id, truth, kept */
-    size_t keep_count;
-    bool has_id, has_truth;
+    const char **cells; /* id, truth, kept, the predictor's */
     struct calm__answer answer;
-    struct batch *spare;
-    size_t columns;
-    size_t values;
+    struct calm__batch *spare;
     uint64_t taken; /* rows of the input, with those that are skipped later */
 };
 
 /* ---- batches ---- */
 
-static void batch_free(struct batch *batch)
+static void batch_free(struct work *work, struct calm__batch *batch)
 {
-    calm__chunk_release(batch->work->dataset, batch->chunk);
-    calm__rows_free(batch->reader);
-    free(batch->matrix);
-    free(batch->values);
-    free(batch->rows);
-    free(batch->cells);
-    free(batch->cause);
-    calm_bytes_clear(&batch->out);
-    calm_bytes_clear(&batch->errors);
-    free(batch);
+    if (batch)
+        work->predictor->methods->batch_close(work->predictor, batch);
+    calm__batch_free(batch);
 }
 
-static struct batch *batch_get(struct work *work)
+static struct calm__batch *batch_get(struct work *work)
 {
-    struct batch *batch = work->spare;
+    struct calm__batch *batch = work->spare;
     if (batch) {
         work->spare = batch->next;
         return batch;
     }
-    batch = calm__alloc(sizeof *batch);
-    if (!batch)
-        return NULL;
-    *batch = (struct batch){.work = work};
-    batch->reader = calm__rows_new(work->dataset);
-    batch->cells = calloc(work->choice.cell_count + 1, sizeof *batch->cells);
-    if (batch->reader && batch->cells)
+    batch = calm__batch_new(work->dataset, work->choice.cell_count);
+    if (batch &&
+        work->predictor->methods->batch_open(work->predictor, batch) == 0)
         return batch;
-    batch_free(batch);
+    batch_free(work, batch);
     return NULL;
 }
 
-static void batch_put(struct batch *batch)
+static void batch_put(struct work *work, struct calm__batch *batch)
 {
-    struct work *work = batch->work;
-    calm__chunk_release(work->dataset, batch->chunk);
-    batch->chunk = NULL;
+    calm__batch_reset(batch);
     batch->next = work->spare;
     work->spare = batch;
-}
-
-/* Sizes are checked before they are multiplied; the arrays only grow. */
-static int batch_room(struct batch *batch)
-{
-    const struct work *work = batch->work;
-    size_t rows = batch->block.rows, matrix, values;
-    if (rows <= batch->room)
-        return 0;
-    free(batch->matrix);
-    free(batch->values);
-    free(batch->rows);
-    batch->matrix = batch->values = NULL;
-    batch->rows = NULL;
-    batch->room = 0;
-    if (__builtin_mul_overflow(rows, work->columns + 1, &matrix) ||
-        __builtin_mul_overflow(rows, work->values, &values))
-        return -ENOMEM;
-    batch->matrix = calloc(matrix, sizeof *batch->matrix);
-    batch->values = calloc(values, sizeof *batch->values);
-    batch->rows = calloc(rows, sizeof *batch->rows);
-    if (!batch->matrix || !batch->values || !batch->rows ||
-        calm__fault("memory"))
-        return calm_fail(-ENOMEM, "no memory for a batch of %zu rows", rows);
-    batch->room = rows;
-    return 0;
 }
 
 /* ---- source ---- */
@@ -146,15 +79,31 @@ static int batch_room(struct batch *batch)
  * make smaller batches, so that memory stays within its bound. */
 static size_t rows_wanted(const struct work *work)
 {
-    size_t most = work->opts->batch_size ? work->opts->batch_size : 4096;
-    size_t wide = work->columns + VALUE_TEXT * work->values;
-    size_t fit = wide < BATCH_NUMBERS ? BATCH_NUMBERS / wide : 1;
+    const struct calm__predictor *predictor = work->predictor;
+    size_t most =
+        work->opts->batch_size ? work->opts->batch_size : predictor->batch_size;
+    size_t wide = predictor->row_size ? predictor->row_size : 1;
+    size_t fit = wide < BATCH_BYTES ? BATCH_BYTES / wide : 1;
     uint64_t limit = work->opts->limit;
     if (most > fit)
         most = fit;
     if (limit && limit - work->taken < most)
         most = (size_t)(limit - work->taken);
     return most;
+}
+
+/* Returns 1, 0 at the end of the input, or an error. */
+static int rows_take(struct work *work, struct calm__batch *batch, size_t most)
+{
+    calm_csv_block block;
+    struct calm__chunk *chunk;
+    int rc = calm__dataset_next(work->dataset, most, &block, &chunk);
+    if (rc <= 0)
+        return rc;
+    rc = calm__batch_add(batch, &block, chunk);
+    if (rc < 0)
+        calm__chunk_release(work->dataset, chunk);
+    return rc < 0 ? rc : 1;
 }
 
 static int next_batch(void **ret_item, void *ctx)
@@ -164,138 +113,63 @@ static int next_batch(void **ret_item, void *ctx)
     size_t most = rows_wanted(work);
     if (most == 0)
         return 0;
-    struct batch *batch = batch_get(work);
+    struct calm__batch *batch = batch_get(work);
     if (!batch)
         return calm_fail(-ENOMEM, "no memory for a batch");
-    int rc =
-        calm__dataset_next(work->dataset, most, &batch->block, &batch->chunk);
+    int rc = rows_take(work, batch, most);
     if (rc <= 0) {
-        batch_put(batch);
+        batch_put(work, batch);
         return rc;
     }
     if (state->started == 0)
         state->started = calm_now();
-    work->taken += batch->block.rows;
-    state->rows += batch->block.rows;
-    state->in_flight += batch->block.rows;
+    work->taken += batch->cut;
+    state->rows += batch->cut;
+    state->in_flight += batch->cut;
     state->bytes = calm__dataset_position(work->dataset);
     *ret_item = batch;
     return 1;
 }
 
-/* ---- stages, on the CPU pool ---- */
+/* ---- stages ---- */
 
-static int preprocess(void *item, void *ctx)
+static int prepare(void *item, void *ctx)
 {
-    struct batch *batch = item;
-    batch->count = 0;
-    int rc = batch_room(batch);
-    if (rc < 0)
-        return rc;
-    batch->count = calm__rows_floats(
-        batch->reader, &batch->block, batch->matrix, batch->rows);
-    return batch->count;
-}
-
-static void compare(
-    struct batch *batch, const struct calm__cell *truth, const float *values)
-{
-    if (isnan(truth->number))
-        return;
-    int label = calm_model_label(batch->work->model, values);
-    double difference = values[0] - truth->number;
-    batch->compared++;
-    batch->right += label >= 0 && label == truth->number;
-    batch->squared_error += difference * difference;
-}
-
-static const char *cause_of(
-    const struct batch *batch, const struct calm__row *row)
-{
-    return row->cause ? row->cause : batch->cause;
-}
-
-static int row_answer(struct batch *batch, int index)
-{
-    struct work *work = batch->work;
-    struct calm__row *row = &batch->rows[index];
-    struct calm__cell *id = work->has_id ? batch->cells : NULL;
-    struct calm__cell *truth = batch->cells + work->has_id;
-    int rc = calm__rows_cells_next(batch->reader, batch->cells);
-    if (rc < 0)
-        return rc;
-    if (row->status < 0) {
-        batch->failed++;
-        return calm__answer_error(
-            &batch->errors, row, id, cause_of(batch, row));
-    }
-    const float *values = batch->values + (size_t)index * work->values;
-    if (work->has_truth)
-        compare(batch, truth, values);
-    batch->ok++;
-    return calm__answer_row(
-        &work->answer, &batch->out, row, id, truth + work->has_truth, values);
-}
-
-static int predict_rows(struct batch *batch, int first, int count)
-{
-    struct work *work = batch->work;
-    return calm_model_predict(work->model,
-        batch->matrix + (size_t)first * work->columns, (size_t)count,
-        work->columns, batch->values + (size_t)first * work->values);
-}
-
-/* After the model has refused the batch: the rows one by one, so that only
- * those that it refuses fail. XGBoost takes no infinite numbers for some of
- * its models. */
-static int predict_each(struct batch *batch)
-{
-    for (int i = 0; i < batch->count; i++) {
-        struct calm__row *row = &batch->rows[i];
-        int rc = row->status < 0 ? 0 : predict_rows(batch, i, 1);
-        if (rc == -ENOMEM)
-            return rc;
-        if (rc < 0 && !batch->cause)
-            batch->cause = strdup(calm_message(rc));
-        if (rc < 0 && !batch->cause)
-            return -ENOMEM;
-        if (rc < 0)
-            row->status = rc;
-    }
-    return 0;
+    struct work *work = ctx;
+    int rc = calm__batch_reserve(item);
+    return rc < 0 ? rc
+                  : work->predictor->methods->prepare(work->predictor, item);
 }
 
 static int predict(void *item, void *ctx)
 {
-    struct batch *batch = item;
-    calm_bytes_reset(&batch->out);
-    calm_bytes_reset(&batch->errors);
-    free(batch->cause);
-    batch->cause = NULL;
-    batch->ok = batch->failed = batch->compared = batch->right = 0;
-    batch->squared_error = 0;
-    int rc = predict_rows(batch, 0, batch->count);
-    if (rc < 0)
-        rc = predict_each(batch);
-    if (rc < 0)
-        return rc;
-    calm__rows_cells_begin(batch->reader, &batch->block);
-    rc = 0;
-    for (int i = 0; rc >= 0 && i < batch->count; i++)
-        rc = row_answer(batch, i);
-    return rc;
+    struct work *work = ctx;
+    return work->predictor->methods->predict(work->predictor, item);
+}
+
+static int answer(void *item, void *ctx)
+{
+    struct work *work = ctx;
+    return calm__answer_batch(&work->answer, item);
+}
+
+/* On one thread, while what was predicted is in its cache. */
+static int predict_and_answer(void *item, void *ctx)
+{
+    int rc = predict(item, ctx);
+    return rc < 0 ? rc : answer(item, ctx);
 }
 
 /* ---- sink ---- */
 
-static int errors_write(struct work *work, const struct batch *batch)
+static int errors_write(struct work *work, const struct calm__batch *batch)
 {
     if (work->opts->on_failed)
-        for (int i = 0; i < batch->count; i++) {
+        for (size_t i = 0; i < batch->count; i++) {
             const struct calm__row *row = &batch->rows[i];
             if (row->status < 0)
                 work->opts->on_failed(
-                    work->opts->ctx, row->row, row->line, cause_of(batch, row));
+                    work->opts->ctx, row->row, row->line, row->cause);
         }
     if (!work->errors_path)
         return 0;
@@ -308,7 +182,7 @@ static int errors_write(struct work *work, const struct batch *batch)
 
 static int save(void *item, int code, void *ctx)
 {
-    struct batch *batch = item;
+    struct calm__batch *batch = item;
     struct work *work = ctx;
     calm_predict_state *state = work->state;
     if (code < 0)
@@ -322,19 +196,19 @@ static int save(void *item, int code, void *ctx)
         return rc;
     state->ok += batch->ok;
     state->failed += batch->failed;
-    state->compared += batch->compared;
-    state->right += batch->right;
-    state->squared_error += batch->squared_error;
-    state->in_flight -= batch->block.rows;
+    state->compared += batch->quality.compared;
+    state->right += batch->quality.right;
+    state->squared_error += batch->quality.squared_error;
+    state->in_flight -= batch->cut;
     /* Rows that were skipped as ragged are neither. */
-    state->rows -= batch->block.rows - (size_t)batch->count;
-    batch_put(batch);
+    state->rows -= batch->cut - batch->count;
+    batch_put(work, batch);
     return 0;
 }
 
 static void drop(void *item, void *ctx)
 {
-    batch_put(item);
+    batch_put(ctx, item);
 }
 
 /* ---- the columns ---- */
@@ -358,91 +232,39 @@ static const char *id_of(const struct work *work)
     return NULL;
 }
 
-/* Every column but the id and the truth. */
-static int features_by_default(struct work *work, const char *id)
+/* Id, truth, kept, and those that the predictor wants as text. */
+static int cells_choose(struct work *work, const char *id)
 {
-    const char *truth = work->opts->truth;
-    size_t columns = calm__dataset_columns(work->dataset);
-    work->features = calloc(columns + 1, sizeof *work->features);
-    if (!work->features)
-        return -ENOMEM;
-    size_t count = 0;
-    for (size_t i = 0; i < columns; i++) {
-        const char *name = calm__dataset_column(work->dataset, i);
-        if ((!id || strcmp(name, id) != 0) &&
-            (!truth || strcmp(name, truth) != 0))
-            work->features[count++] = name;
-    }
-    work->choice.features = work->features;
-    work->choice.feature_count = count;
-    return 0;
-}
-
-static int features_of_model(struct work *work)
-{
-    size_t count = calm_model_features(work->model);
-    work->features = calloc(count, sizeof *work->features);
-    if (!work->features)
-        return -ENOMEM;
-    for (size_t i = 0; i < count; i++)
-        work->features[i] = calm_model_feature_name(work->model, i);
-    work->choice.features = work->features;
-    work->choice.feature_count = count;
-    return 0;
-}
-
-static int features_choose(struct work *work, const char *id)
-{
-    if (work->opts->features) {
-        work->choice.features = work->opts->features;
-        work->choice.feature_count = count_of(work->opts->features);
-    } else {
-        int rc = calm_model_feature_name(work->model, 0)
-                     ? features_of_model(work)
-                     : features_by_default(work, id);
-        if (rc < 0)
-            return calm_fail(rc, "no memory for columns");
-    }
-    size_t count = work->choice.feature_count;
-    size_t wanted = calm_model_features(work->model);
-    if (count != wanted && calm__dataset_columns(work->dataset) > 0)
-        return calm_fail(-EINVAL,
-            "the model '%s' expects %zu features, '%s' has %zu\n"
-            "hint: name the columns by --features, or those that are none by "
-            "--id and --truth",
-            work->opts->model, wanted, work->opts->input, count);
-    /* It would be a fine accuracy. */
-    for (size_t i = 0; work->opts->truth && i < count; i++)
-        if (strcmp(work->choice.features[i], work->opts->truth) == 0)
-            return calm_fail(-EINVAL,
-                "the truth '%s' is also a feature of the model",
-                work->opts->truth);
-    return 0;
+    const calm_predict_opts *opts = work->opts;
+    struct calm__predictor *predictor = work->predictor;
+    size_t keep_count = work->answer.keep_count, count = 0;
+    work->cells =
+        calloc(keep_count + predictor->cell_count + 3, sizeof *work->cells);
+    if (!work->cells)
+        return calm_fail(-ENOMEM, "no memory for columns");
+    if (id)
+        work->cells[count++] = id;
+    if (opts->truth)
+        work->cells[count++] = opts->truth;
+    for (size_t i = 0; i < keep_count; i++)
+        work->cells[count++] = opts->keep[i];
+    predictor->first_cell = count;
+    for (size_t i = 0; i < predictor->cell_count; i++)
+        work->cells[count++] = predictor->cells[i];
+    work->choice = (struct calm__choice){.features = predictor->features,
+        .feature_count = predictor->feature_count,
+        .cells = work->cells,
+        .cell_count = count,
+        .text = predictor->text,
+        .missing = opts->missing};
+    return calm__dataset_choose(work->dataset, &work->choice);
 }
 
 static int columns_choose(struct work *work)
 {
     const calm_predict_opts *opts = work->opts;
+    struct calm__predictor *predictor = work->predictor;
     const char *id = id_of(work);
-    work->keep_count = count_of(opts->keep);
-    work->cells = calloc(work->keep_count + 3, sizeof *work->cells);
-    if (!work->cells)
-        return calm_fail(-ENOMEM, "no memory for columns");
-    size_t count = 0;
-    if ((work->has_id = id != NULL))
-        work->cells[count++] = id;
-    if ((work->has_truth = opts->truth != NULL))
-        work->cells[count++] = opts->truth;
-    for (size_t i = 0; i < work->keep_count; i++)
-        work->cells[count++] = opts->keep[i];
-    work->choice.cells = work->cells;
-    work->choice.cell_count = count;
-    work->choice.missing = opts->missing;
-    int rc = features_choose(work, id);
-    if (rc == 0)
-        rc = calm__dataset_choose(work->dataset, &work->choice);
-    work->columns = work->choice.feature_count;
-    work->values = calm_model_values(work->model);
     size_t len = strlen(opts->output);
     bool json = len > 6 && strcasecmp(opts->output + len - 6, ".jsonl") == 0;
     work->answer = (struct calm__answer){.json = json,
@@ -450,10 +272,12 @@ static int columns_choose(struct work *work)
         .with_row = opts->unordered,
         .id_name = id ? id : "sample_id",
         .id_is_row = !id,
+        .has_truth = opts->truth != NULL,
         .keep = opts->keep,
-        .keep_count = work->keep_count,
-        .model = work->model};
-    return rc;
+        .keep_count = count_of(opts->keep),
+        .predictor = predictor};
+    int rc = predictor->methods->choose(predictor, work->dataset, id);
+    return rc < 0 ? rc : cells_choose(work, id);
 }
 
 /* ---- the run ---- */
@@ -523,8 +347,7 @@ static int work_open(struct work *work)
     struct calm__sink *sink = NULL;
     int rc = output_is_free(opts);
     if (rc == 0)
-        rc = calm_model_open(opts->model,
-            &(calm_model_opts){.sha256 = opts->model_sha256}, &work->model);
+        rc = calm__predictor_model_open(opts, work->state, &work->predictor);
     if (rc == 0)
         rc = calm__dataset_open(&dataset, &work->dataset);
     if (rc == 0)
@@ -532,7 +355,7 @@ static int work_open(struct work *work)
     if (rc < 0)
         return rc;
     work->state->size = calm__dataset_size(work->dataset);
-    work->state->classes = calm_model_kind(work->model) != CALM_MODEL_VALUE;
+    work->state->classes = work->predictor->classes;
     calm_bytes head = {0};
     rc = calm__answer_head(&work->answer, &head);
     if (rc == 0)
@@ -553,25 +376,33 @@ static int work_open(struct work *work)
 static int work_run(struct work *work)
 {
     const calm_predict_opts *opts = work->opts;
+    const struct calm__predictor *predictor = work->predictor;
     size_t threads = opts->threads ? opts->threads : (size_t)calm_cpu_count();
+    size_t at_once = predictor->concurrency ? predictor->concurrency : threads;
+    bool computes = predictor->where == CALM_ON_CPU;
     calm_stage stages[] = {
-        {.name = "preprocess",
-            .fn = preprocess,
+        {.name = "prepare",
+            .fn = prepare,
             .where = CALM_ON_CPU,
             .concurrency = threads},
         {.name = "predict",
-            .fn = predict,
+            .fn = computes ? predict_and_answer : predict,
+            .where = predictor->where,
+            .concurrency = at_once},
+        {.name = "answer",
+            .fn = answer,
             .where = CALM_ON_CPU,
             .concurrency = threads},
     };
+    size_t in_flight = opts->in_flight ? opts->in_flight : predictor->in_flight;
     calm_pipeline pipeline = {.source = next_batch,
         .stages = stages,
-        .stage_count = 2,
+        .stage_count = computes ? 2 : 3,
         .sink = save,
         .drop = drop,
         .ctx = work,
         .unordered = opts->unordered,
-        .in_flight = opts->in_flight ? opts->in_flight : 3 * threads + 2,
+        .in_flight = in_flight ? in_flight : 2 * threads + at_once + 2,
         .drain = opts->drain};
     return calm_pipeline_run(&pipeline);
 }
@@ -607,16 +438,16 @@ static int work_commit(struct work *work)
 static void work_close(struct work *work)
 {
     while (work->spare) {
-        struct batch *batch = work->spare;
+        struct calm__batch *batch = work->spare;
         work->spare = batch->next;
-        batch_free(batch);
+        batch_free(work, batch);
     }
     calm__sink_close(work->sink);
     calm__sink_close(work->errors);
     calm__dataset_close(work->dataset);
-    calm_model_close(work->model);
+    if (work->predictor)
+        work->predictor->methods->close(work->predictor);
     free(work->errors_path);
-    free(work->features);
     free(work->cells);
 }
 
