@@ -137,8 +137,8 @@ size_t calm__api_rows_max(const struct calm__api *api);
  * format have something to say here. Returns 0, or CALM_EFORMAT with "line 7:
  * ..." for a line that ends the run before anything is sent. A row that cannot
  * even be read is not for this call. */
-int calm__api_check(const struct calm__api *api,
-    const struct calm__cell *cells, uint64_t line);
+int calm__api_check(
+    const struct calm__api *api, const struct calm__cell *cells, uint64_t line);
 
 /* Appends the row's sample to OUT: from its length before to its length after.
  * Returns 0; -ENOMEM; or CALM_EFORMAT or CALM_ELIMIT with a sentence when this
@@ -159,7 +159,7 @@ struct calm__api_request {
     calm_bytes body;
     size_t json_len; /* Inference-Header-Content-Length; 0: no such header */
     const char *content_type;
-    bool wants_binary; /* the answer may be binary */
+    bool wants_binary;  /* the answer may be binary */
     calm_bytes scratch; /* private */
 };
 
@@ -201,8 +201,8 @@ struct calm__api_usage {
  * caller owns, and lets RESULTS[0] to [count - 1] point into it. NaN and
  * infinities make a text of what they stand in, as JSON has no word for them;
  * 64-bit integers keep all their digits. RET_USAGE may be NULL. Returns 0,
- * -ENOMEM, CALM_EFORMAT or CALM_ELIMIT with a sentence; TEXT then is as it
- * was. Any thread. */
+ * -ENOMEM, or CALM_EFORMAT with a sentence; TEXT then is as it was. Any
+ * thread. */
 int calm__api_answer(const struct calm__api *api,
     const struct calm__api_answer *answer, size_t count, calm_bytes *text,
     struct calm__api_result *results, struct calm__api_usage *ret_usage);
@@ -249,7 +249,7 @@ bool calm__api_is_line(const char *text, size_t len);
 
 /* What happened to a line. */
 struct calm__api_outcome {
-    uint64_t run;  /* any number, the same for all lines of an output */
+    uint64_t run; /* any number, the same for all lines of an output */
     uint64_t row;
     const struct calm__cell *custom_id;
     int status;             /* of HTTP; 0 when there was no answer */

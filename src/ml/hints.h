@@ -55,7 +55,8 @@ int64_t calm__hints_wait(const struct calm__hints *hints);
  * for what is none, and for negative ones. */
 int64_t calm__duration_parse(const char *text, size_t len);
 
-/* A date as HTTP writes it, in all three forms. Returns ns since 1970, or -1. */
+/* A date as HTTP writes it, in all three forms. Returns ns since 1970, or -1.
+ */
 int64_t calm__http_date_parse(const char *text, size_t len);
 
 #endif
