@@ -1,36 +1,50 @@
 # calm.bash - completion of the command calm, for bash
-_calm() {
-    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
-    COMPREPLY=()
-    if [ "$COMP_CWORD" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W \
-            'predict doctor --help --version' -- "$word")
-        return
-    fi
-    [ "${COMP_WORDS[1]}" = predict ] || return
-    case $before in
-    --progress)
-        mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$word")
+
+# The options of a command.
+_calm_options() { # COMMAND
+    case $1 in
+    predict)
+        echo '--model --output --features --id --truth --keep --missing
+            --batch-size --threads --in-flight --limit --unordered
+            --overwrite --separator --ragged --invalid-utf8 --csv-safe
+            --model-sha256 --progress --summary --verbose --quiet --help'
         ;;
-    --ragged)
-        mapfile -t COMPREPLY < <(compgen -W 'fail pad skip' -- "$word")
-        ;;
-    --invalid-utf8)
-        mapfile -t COMPREPLY < <(compgen -W 'fail replace pass' -- "$word")
-        ;;
-    --features | --id | --truth | --keep | --missing | --batch-size | \
-        --threads | --in-flight | --limit | --separator | --model-sha256) ;;
     *)
-        if [[ $word == -* ]]; then
-            mapfile -t COMPREPLY < <(compgen -W '--model --output --features
-                --id --truth --keep --missing --batch-size --threads
-                --in-flight --limit --unordered --overwrite --separator
-                --ragged --invalid-utf8 --csv-safe --model-sha256 --progress
-                --summary --verbose --quiet --help' -- "$word")
-        else
-            compopt -o default
-        fi
+        echo '--help'
         ;;
     esac
+}
+
+# The words that may follow an option, "-" when it takes what only its user
+# knows, nothing when files may follow.
+_calm_values() { # OPTION
+    case $1 in
+    --progress) echo 'auto always never' ;;
+    --ragged) echo 'fail pad skip' ;;
+    --invalid-utf8) echo 'fail replace pass' ;;
+    --features | --id | --truth | --keep | --missing | --batch-size | \
+        --threads | --in-flight | --limit | --separator | --model-sha256)
+        echo '-'
+        ;;
+    esac
+}
+
+_calm() {
+    local word=${COMP_WORDS[COMP_CWORD]} words
+    COMPREPLY=()
+    if [ "$COMP_CWORD" -eq 1 ]; then
+        words='predict doctor --help --version'
+    else
+        words=$(_calm_values "${COMP_WORDS[COMP_CWORD - 1]}")
+        [ "$words" != - ] || return
+        if [[ -z $words && $word == -* ]]; then
+            words=$(_calm_options "${COMP_WORDS[1]}")
+        fi
+    fi
+    if [ -n "$words" ]; then
+        mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+    else
+        compopt -o default
+    fi
 }
 complete -F _calm calm

@@ -1,8 +1,8 @@
 #!/bin/sh
 # check_docs.sh BUILD - the documents say what is so
 #
-# Whole programs in them (blocks of C with a main) compile and run; links lead
-# to files; the output in the README is what the demo prints, but for numbers,
+# Whole programs in them (blocks of C with an include and a main) compile and
+# run; the output in the README is what the demo prints, but for numbers,
 # as they differ from machine to machine; each option that the command offers
 # is in its man page and its completion, and the other way round.
 set -eu
@@ -24,7 +24,8 @@ check() { # SENTENCE COMMAND...
     fi
 }
 
-documents='README.md CONTRIBUTING.md CHANGELOG.md docs/*.md man/*.scd'
+documents='README.md CONTRIBUTING.md CHANGELOG.md docs/*.md
+    docs/guide/*.md man/*.scd'
 
 # shellcheck disable=SC2086 # patterns of files
 awk -v work="$work" '
@@ -34,7 +35,8 @@ awk -v work="$work" '
     inside { gsub(/\\\\/, "\\"); print > out }' $documents
 programs=0
 for program in "$work"/*.c; do
-    grep -q '^int main' "$program" || continue
+    grep -q '^int main' "$program" && grep -q '^#include' "$program" ||
+        continue
     programs=$((programs + 1))
     # shellcheck disable=SC2046 # flags are words
     compiles() {
@@ -45,20 +47,6 @@ for program in "$work"/*.c; do
     check "the program $(basename "$program" .c) compiles and runs" compiles
 done
 check 'there are programs in the documents' [ "$programs" -ge 2 ]
-
-# shellcheck disable=SC2086 # patterns of files
-for document in README.md CONTRIBUTING.md docs/*.md; do
-    leads() {
-        folder=$(dirname "$document")
-        grep -oE '\]\([^)#]+' "$document" | cut -c 3- | grep -v '^http' |
-            while read -r target; do
-                [ -e "$folder/$target" ] || echo "$target"
-            done >"$work/dead"
-        cat "$work/dead"
-        [ ! -s "$work/dead" ]
-    }
-    check "the links of $document lead somewhere" leads
-done
 
 shape() { # a text with its numbers as N
     sed -E 's/[0-9]+(\.[0-9]+)?(e-?[0-9]+)?/N/g' "$1"
@@ -83,18 +71,44 @@ if [ -x "$build/tools/train" ]; then
 fi
 
 options() { # the long options of a text, one a line
-    grep -oE -- '--[a-z][a-z0-9-]+' "$1" | sort -u
+    grep -oE -- '--[a-z][a-z0-9-]+' "$1" | grep -vxE -- '--(help|version)' |
+        sort -u
 }
-"$build/cli/calm" predict --help >"$work/help"
-options "$work/help" >"$work/offered"
-same_as_offered() { # FILE: all of them, and no other
-    options "$1" | diff "$work/offered" - | grep '^[<>]' |
-        grep -vE -- '^> --(help|version)$' >"$work/differ"
-    cat "$work/differ"
-    [ ! -s "$work/differ" ]
+completed() { # WORD...: what bash offers behind these, one a line
+    bash -c 'compopt() { :; }; . man/calm.bash
+        COMP_WORDS=(calm "$@") COMP_CWORD=$#
+        _calm; printf "%s\n" "${COMPREPLY[@]}"' completed "$@"
 }
-check 'calm-predict(1) has the options of the command' \
-    same_as_offered man/calm-predict.1.scd
-check 'the completion has the options of the command' \
-    same_as_offered man/calm.bash
+same() { diff "$work/offered" "$1"; }
+has_its_page() { [ -e "man/calm-$command.1.scd" ] &&
+    grep -q "calm-$command\*(1)" man/calm.1.scd; }
+commands=$("$build/cli/calm" --help |
+    sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p')
+check 'the command lists its commands' [ "$(echo "$commands" | wc -l)" -ge 2 ]
+for command in $commands; do
+    check "calm-$command(1) exists, and calm(1) points there" has_its_page
+    "$build/cli/calm" "$command" --help >"$work/help"
+    options "$work/help" >"$work/offered"
+    options "man/calm-$command.1.scd" >"$work/told"
+    check "calm-$command(1) has the options of the command" same "$work/told"
+    completed "$command" -- >"$work/completed"
+    options "$work/completed" >"$work/told"
+    check "bash completes the options of calm $command" same "$work/told"
+done
+completed '' | grep -v '^-' | sort >"$work/told"
+echo "$commands" | sort >"$work/offered"
+check 'bash completes the commands' same "$work/told"
+
+# What scdoc always does, an empty paragraph, is no fault of the page.
+lints() {
+    mandoc -Tlint -W warning "$build"/man/calm*.[1-9] |
+        grep -v 'skipping paragraph macro' >"$work/faults"
+    cat "$work/faults"
+    [ ! -s "$work/faults" ]
+}
+if ! [ -e "$build/man/calm.1" ] || ! command -v mandoc >/dev/null; then
+    echo 'ok - mandoc finds no fault in the man pages # SKIP not installed'
+else
+    check 'mandoc finds no fault in the man pages' lints
+fi
 exit $failed
