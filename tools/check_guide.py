@@ -1,0 +1,236 @@
+#!/usr/bin/env python3
+"""check_guide.py - what the documents quote, show, name and link to is so
+
+    check_guide.py BUILD
+
+A block of C stands word for word in an example or a public header, or is a
+whole program, which check_docs.sh compiles and runs, or compiles as it is. A
+block of console whose commands begin with build/ is run, and what it shows
+must be what comes out but for the numbers, which are the machine's; equal
+lines that follow each other count once. A line of three dots stands for any
+lines. Names of calls exist, links lead to files and to their headings.
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+DOCUMENTS += sorted((ROOT / "docs").rglob("*.md"))
+
+# Programs that draw random numbers print one thing or another: a block must
+# show what one run of so many prints.
+RUNS = 60
+
+# These are about real time; the others sleep in no time.
+REAL = ("concurrency_comparison", "async_api_calls", "calm compare")
+
+PRELUDE = """#include <calm.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+"""
+
+failed = 0
+
+
+def check(sentence, problem):
+    """Prints a line for ./dev test; PROBLEM is None when all is well."""
+    global failed
+    print(("ok - " if problem is None else "not ok - ") + sentence)
+    if problem is not None:
+        print("\n".join("    " + line for line in problem.splitlines()))
+        failed += 1
+
+
+def blocks(text):
+    """The fenced blocks of a document: language, line and content."""
+    inside, first, content = None, 0, []
+    for number, line in enumerate(text.splitlines(), 1):
+        fence = re.match(r"```(\w*)", line)
+        if not fence:
+            content.append(line)
+        elif inside is None:
+            inside, first, content = fence.group(1), number, []
+        else:
+            yield inside, first, content
+            inside = None
+
+
+# ---- C ----
+
+def is_quoted(content, sources):
+    wanted = "\n" + "\n".join(content).rstrip() + "\n"
+    return any(wanted in source for source in sources)
+
+
+def compiles(content):
+    source = PRELUDE + "\n".join(content) + "\n"
+    done = subprocess.run(
+        [os.environ.get("CC", "cc"), "-std=gnu17", "-fsyntax-only", "-Wall",
+         "-Wno-unused-function", "-Werror", f"-I{ROOT}/include", "-xc", "-"],
+        input=source, capture_output=True, text=True)
+    return done.stderr if done.returncode else None
+
+
+def check_c(where, content, sources):
+    text = "\n".join(content)
+    if "#include" in text and "int main" in text:
+        return  # a whole program
+    if is_quoted(content, sources):
+        check(f"{where} is quoted", None)
+        return
+    problem = compiles(content)
+    check(f"{where} compiles", problem and
+          f"it is in no example or header, nor does it compile:\n{problem}")
+
+
+# ---- console ----
+
+def shape(lines):
+    """The lines with their numbers as N, each once of those in a row."""
+    result = []
+    for line in lines:
+        line = re.sub(r"\d+(\.\d+)?(e-?\d+)?", "N", line.rstrip())
+        line = re.sub(r" +", " ", line)
+        if line and line != (result[-1] if result else None):
+            result.append(line)
+    return result
+
+
+def matches(shown, printed):
+    """Whether PRINTED is what is SHOWN; "..." is any number of lines."""
+    if not shown:
+        return not printed
+    if shown[0] == "...":
+        return any(matches(shown[1:], printed[i:])
+                   for i in range(len(printed) + 1))
+    return bool(printed) and shown[0] == printed[0] and \
+        matches(shown[1:], printed[1:])
+
+
+def run_once(commands, build):
+    """What the commands print, in an empty folder that looks like the tree."""
+    environment = dict(os.environ)
+    if not any(name in command for name in REAL for command in commands):
+        environment["CALM_CLOCK"] = "virtual"
+    with tempfile.TemporaryDirectory() as folder:
+        os.symlink(build, folder + "/build")
+        os.symlink(ROOT / "examples", folder + "/examples")
+        printed = []
+        for command in commands:
+            done = subprocess.run(
+                ["sh", "-c", command], cwd=folder, env=environment,
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, text=True, timeout=120)
+            printed += ["$ " + command] + done.stdout.splitlines()
+    return printed
+
+
+def check_console(where, content, build):
+    commands = [line[2:] for line in content if line.startswith("$ ")]
+    programs = [re.sub(r"^(\w+=\S+ )+", "", command) for command in commands]
+    if not programs or not all(p.startswith("build/") for p in programs):
+        return
+    if not all((build.parent / p.split()[0]).exists() or
+               (build / p.split()[0][len("build/"):]).exists()
+               for p in programs):
+        check(f"{where} is what comes out # SKIP not built", None)
+        return
+    wanted = shape(content)
+    for _ in range(RUNS):
+        printed = run_once(commands, build)
+        if matches(wanted, shape(printed)):
+            check(f"{where} is what comes out", None)
+            return
+        if any(name in command for name in REAL for command in commands):
+            break
+    check(f"{where} is what comes out", "\n".join(printed))
+
+
+# ---- names and links ----
+
+def known_names():
+    names = set()
+    for path in [*(ROOT / "include").rglob("*.h"), *(ROOT / "src").rglob("*.c")]:
+        names |= set(re.findall(r"\b(?:calm|CALM)_\w+", path.read_text()))
+    return names
+
+
+def check_names(document, text, names):
+    used = set(re.findall(r"\b(?:calm|CALM)_\w*[A-Za-z0-9]\b(?!\*|_\*)", text))
+    used -= {"calm_thing_verb", "calm__thing_verb"}  # the pattern of names
+    unknown = sorted(used - names)
+    check(f"the calls that {document} names exist",
+          "\n".join(unknown) if unknown else None)
+
+
+def slug(heading):
+    """A heading's anchor, as forges and mkdocs both make it."""
+    heading = re.sub(r"[^\w\s-]", "", heading.strip().lower())
+    return re.sub(r"\s+", "-", heading)
+
+
+def anchors(path):
+    text = re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
+    return {slug(h) for h in re.findall(r"^#+ (.*)$", text, re.MULTILINE)}
+
+
+def check_links(document, path, text):
+    text = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    dead = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"\w+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        leads = (path.parent / name).resolve() if name else path
+        if not leads.exists():
+            dead.append(target)
+        elif anchor and anchor not in anchors(leads):
+            dead.append(f"{target} (no such heading)")
+    check(f"the links of {document} lead somewhere",
+          "\n".join(dead) if dead else None)
+
+
+# ---- the site ----
+
+def check_site():
+    if not shutil.which("mkdocs"):
+        print("ok - mkdocs makes a site of it # SKIP not installed")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            ["mkdocs", "build", "--strict", "--site-dir", folder], cwd=ROOT,
+            capture_output=True, text=True)
+    check("mkdocs makes a site of it",
+          done.stdout + done.stderr if done.returncode else None)
+
+
+def main(build):
+    sources = ["\n" + path.read_text() for path in
+               [*(ROOT / "examples").glob("*.c"),
+                *(ROOT / "include").rglob("*.h")]]
+    names = known_names()
+    for path in DOCUMENTS:
+        document = str(path.relative_to(ROOT))
+        text = path.read_text()
+        check_links(document, path, text)
+        check_names(document, text, names)
+        for language, line, content in blocks(text):
+            where = f"{document}:{line}"
+            if language == "c":
+                check_c(where, content, sources)
+            elif language == "console":
+                check_console(where, content, build)
+    check_site()
+    return failed > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(pathlib.Path(sys.argv[1]).resolve()))
