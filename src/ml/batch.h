@@ -31,6 +31,10 @@ struct calm__batch {
     size_t span_count, span_room;
     size_t cut; /* rows of all spans */
 
+    /* The rows of the input that the batch stands for: its own, and those
+     * before them that were not wanted. Those of all batches touch. */
+    uint64_t begin, end;
+
     struct calm__rows *reader;
     struct calm__cell *cells; /* of the row that is being read */
     size_t reading;           /* which span */

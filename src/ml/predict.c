@@ -7,6 +7,7 @@
  * which is waited for on the loop; see ml/predictor.h.
  */
 #include "ml/predictor.h"
+#include "ml/selection.h"
 #include "ml/sink.h"
 
 #include "base/error.h"
@@ -39,7 +40,10 @@ struct work {
     const char **cells; /* id, truth, kept, the predictor's */
     struct calm__answer answer;
     struct calm__batch *spare;
-    uint64_t taken; /* rows of the input, with those that are skipped later */
+    struct calm__selection wanted;
+    uint64_t position;         /* rows of the input that are behind */
+    struct calm__error *ended; /* why there are no more */
+    int end;                   /* its code */
 };
 
 /* ---- batches ---- */
@@ -84,49 +88,83 @@ static size_t rows_wanted(const struct work *work)
         work->opts->batch_size ? work->opts->batch_size : predictor->batch_size;
     size_t wide = predictor->row_size ? predictor->row_size : 1;
     size_t fit = wide < BATCH_BYTES ? BATCH_BYTES / wide : 1;
-    uint64_t limit = work->opts->limit;
-    if (most > fit)
-        most = fit;
-    if (limit && limit - work->taken < most)
-        most = (size_t)(limit - work->taken);
-    return most;
+    return most < fit ? most : fit;
 }
 
-/* Returns 1, 0 at the end of the input, or an error. */
-static int rows_take(struct work *work, struct calm__batch *batch, size_t most)
+/* Takes the next rows, MOST of them, or skips them when BATCH is NULL. Returns
+ * 1, 0 at the end of the input, or an error. */
+static int rows_take(
+    struct work *work, struct calm__batch *batch, uint64_t most)
 {
     calm_csv_block block;
     struct calm__chunk *chunk;
-    int rc = calm__dataset_next(work->dataset, most, &block, &chunk);
+    int rc = calm__dataset_next(work->dataset,
+        most < SIZE_MAX ? (size_t)most : SIZE_MAX, &block, &chunk);
     if (rc <= 0)
         return rc;
-    rc = calm__batch_add(batch, &block, chunk);
-    if (rc < 0)
+    if (batch)
+        rc = calm__batch_add(batch, &block, chunk);
+    if (!batch || rc < 0)
         calm__chunk_release(work->dataset, chunk);
+    if (rc >= 0)
+        work->position += block.rows;
     return rc < 0 ? rc : 1;
+}
+
+/* Rows from as many chunks as it takes: but where they come one by one, from
+ * a pipe, none waits for the next. Returns as rows_take(). */
+static int batch_fill(struct work *work, struct calm__batch *batch)
+{
+    size_t most = rows_wanted(work);
+    bool is_file = calm__dataset_is_file(work->dataset);
+    struct calm__interval rows;
+    int rc = 1;
+    batch->begin = work->position;
+    while (rc > 0 && batch->cut < most && (is_file || batch->cut == 0)) {
+        if (!calm__selection_next(&work->wanted, work->position, &rows))
+            return 0;
+        uint64_t left = rows.end - rows.begin;
+        if (rows.begin > work->position)
+            rc = rows_take(work, NULL, rows.begin - work->position);
+        else
+            rc = rows_take(work, batch,
+                left < most - batch->cut ? left : most - batch->cut);
+        batch->end = work->position;
+    }
+    return rc;
+}
+
+/* How the input ended is told when the rows before are on their way. */
+static int source_end(struct work *work)
+{
+    calm__error_set(work->ended);
+    work->ended = NULL;
+    return work->end;
 }
 
 static int next_batch(void **ret_item, void *ctx)
 {
     struct work *work = ctx;
     calm_predict_state *state = work->state;
-    size_t most = rows_wanted(work);
-    if (most == 0)
-        return 0;
+    if (work->end <= 0)
+        return source_end(work);
     struct calm__batch *batch = batch_get(work);
     if (!batch)
         return calm_fail(-ENOMEM, "no memory for a batch");
-    int rc = rows_take(work, batch, most);
-    if (rc <= 0) {
+    int rc = batch_fill(work, batch);
+    state->bytes = calm__dataset_position(work->dataset);
+    if (rc <= 0 && rc != -ECANCELED) {
+        work->end = rc;
+        work->ended = calm__error_take();
+    }
+    if (batch->cut == 0) {
         batch_put(work, batch);
-        return rc;
+        return rc == -ECANCELED ? rc : source_end(work);
     }
     if (state->started == 0)
         state->started = calm_now();
-    work->taken += batch->cut;
     state->rows += batch->cut;
     state->in_flight += batch->cut;
-    state->bytes = calm__dataset_position(work->dataset);
     *ret_item = batch;
     return 1;
 }
@@ -445,6 +483,8 @@ static void work_close(struct work *work)
     calm__sink_close(work->sink);
     calm__sink_close(work->errors);
     calm__dataset_close(work->dataset);
+    calm__selection_clear(&work->wanted);
+    calm__error_free(work->ended);
     if (work->predictor)
         work->predictor->methods->close(work->predictor);
     free(work->errors_path);
@@ -456,8 +496,11 @@ int calm_predict(const calm_predict_opts *opts, calm_predict_state *ret_state)
     *ret_state = (calm_predict_state){0};
     if (!opts->input || !opts->output || !opts->model)
         return calm_fail(-EINVAL, "an input, a model and an output are needed");
-    struct work work = {.opts = opts, .state = ret_state};
-    int rc = work_open(&work);
+    struct work work = {.opts = opts, .state = ret_state, .end = 1};
+    int rc = calm__selection_add(
+        &work.wanted, 0, opts->limit ? opts->limit : CALM__ALL_ROWS);
+    if (rc == 0)
+        rc = work_open(&work);
     if (rc == 0)
         rc = work_run(&work);
     if (rc == 0)
