@@ -9,8 +9,7 @@
 #include "core/details.h"
 #include "core/group.h"
 #include "core/loop.h"
-
-#include <calm/gather.h>
+#include "core/map.h"
 
 #include <errno.h>
 #include <string.h>
@@ -91,6 +90,8 @@ int calm_gather(const calm_call *calls, size_t count, calm_result *ret_results)
 
 struct map {
     calm_fn *fn;
+    int (*with)(void *ctx, void *item); /* in place of it */
+    void *ctx;
     char *items;
     size_t count, size, next;
     calm_result *results;
@@ -115,7 +116,8 @@ static int map_work(void *arg)
             break; /* another was faster meanwhile */
         size_t index = map->next++;
         item_begin(map);
-        int code = map->fn(map->items + index * map->size);
+        char *item = map->items + index * map->size;
+        int code = map->with ? map->with(map->ctx, item) : map->fn(item);
         if (map->results)
             result_set(&map->results[index], code);
         else if (code < 0)
@@ -147,6 +149,16 @@ static int map_all(struct map *map)
     return gather_end(&group, &started, map->count, map->results);
 }
 
+static int map_begin(struct map *map)
+{
+    int rc = calm__enter();
+    if (rc < 0)
+        results_not_started(map->results, 0, map->count);
+    else
+        map->details = calm__self()->details;
+    return rc;
+}
+
 int calm_map(calm_fn *fn, void *items, size_t count, size_t size,
     const calm_map_opts *opts)
 {
@@ -155,14 +167,26 @@ int calm_map(calm_fn *fn, void *items, size_t count, size_t size,
         .count = count,
         .size = size,
         .results = opts ? opts->results : NULL};
-    int rc = calm__enter();
-    if (rc < 0) {
-        results_not_started(map.results, 0, count);
+    int rc = map_begin(&map);
+    if (rc < 0)
         return rc;
-    }
-    map.details = calm__self()->details;
     size_t limit = opts ? opts->limit : 0;
     if (limit > 0 && limit < count)
         return map_limited(&map, limit);
     return map_all(&map);
+}
+
+int calm__map_with(int (*fn)(void *ctx, void *item), void *ctx, void *items,
+    size_t count, size_t size, const calm_map_opts *opts)
+{
+    struct map map = {.with = fn,
+        .ctx = ctx,
+        .items = items,
+        .count = count,
+        .size = size,
+        .results = opts->results};
+    int rc = map_begin(&map);
+    if (rc < 0)
+        return rc;
+    return map_limited(&map, opts->limit < count ? opts->limit : count);
 }
