@@ -12,6 +12,7 @@
 #include <calm/pool.h>
 #include <calm/bytes.h>
 #include <calm/process.h>
+#include <calm/process_pool.h>
 #include <calm/file.h>
 #include <calm/socket.h>
 #include <calm/input.h>

@@ -22,4 +22,9 @@ struct calm_process {
 int calm__process_spawn(const char *const *argv, const calm_process_opts *opts,
     struct calm_process *process);
 
+/* A program that was started without standard streams gives their numbers to
+ * our pipes, which a child's own streams would then overwrite: moves *FD to a
+ * higher number. Returns 0 or an errno, and *FD is as it was. */
+int calm__fd_above_streams(int *fd);
+
 #endif

@@ -33,9 +33,7 @@ static void close_all(int fds[3])
     }
 }
 
-/* A program that was started without standard streams gives their numbers to
- * our pipes, which the child's own streams would then overwrite. */
-static int above_streams(int *fd)
+int calm__fd_above_streams(int *fd)
 {
     if (*fd > STDERR_FILENO)
         return 0;
@@ -59,9 +57,9 @@ static int pipe_make(int stream, int *ret_ours, int *ret_theirs)
     int ours = stream == STDIN_FILENO ? 1 : 0;
     *ret_ours = ends[ours];
     *ret_theirs = ends[!ours];
-    int rc = above_streams(ret_ours);
+    int rc = calm__fd_above_streams(ret_ours);
     if (rc == 0)
-        rc = above_streams(ret_theirs);
+        rc = calm__fd_above_streams(ret_theirs);
     if (rc == 0 && fcntl(*ret_ours, F_SETFL, O_NONBLOCK) < 0)
         rc = -errno;
     return rc;
