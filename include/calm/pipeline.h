@@ -66,6 +66,11 @@ typedef struct calm_pipeline {
 
     /* Frees an item that will not reach the sink, as the run was ended. */
     void (*drop)(void *item, void *ctx);
+
+    /* Is told when the caller was cancelled and the drain begins: a stage may
+     * then let items fail by -ECANCELED that it has not begun with. Must not
+     * suspend. May be NULL. */
+    void (*stop)(void *ctx);
     void *ctx;
 
     bool unordered;   /* the sink gets items as they are done */

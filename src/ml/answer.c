@@ -150,12 +150,17 @@ static int row_answer(const struct calm__answer *answer, struct place *place)
     place->row = &batch->rows[place->index];
     if (place->row->status < 0) {
         batch->failed++;
-        return error_row(place);
+        return predictor->lines ? predictor->methods->line(predictor, batch,
+                                      place->index, &batch->errors)
+                                : error_row(place);
     }
     if (answer->has_truth && predictor->methods->compare)
         predictor->methods->compare(
             predictor, batch, place->index, &batch->cells[!answer->id_is_row]);
     batch->ok++;
+    if (predictor->lines)
+        return predictor->methods->line(
+            predictor, batch, place->index, &batch->out);
     return (answer->json ? json_row : csv_row)(answer, place);
 }
 

@@ -302,6 +302,11 @@ uint64_t calm__dataset_size(const struct calm__dataset *dataset)
     return (uint64_t)calm_input_size(dataset->input);
 }
 
+bool calm__dataset_is_json(const struct calm__dataset *dataset)
+{
+    return dataset->format == &calm__format_jsonl;
+}
+
 bool calm__dataset_is_file(const struct calm__dataset *dataset)
 {
     return calm_input_size(dataset->input) > 0;

@@ -86,6 +86,9 @@ void calm__chunk_release(
 uint64_t calm__dataset_position(const struct calm__dataset *dataset);
 uint64_t calm__dataset_size(const struct calm__dataset *dataset);
 
+/* Whether rows are lines of JSON, and not records of CSV. */
+bool calm__dataset_is_json(const struct calm__dataset *dataset);
+
 /* Whether the next row is there when it is wanted, as in a file, and not when
  * somebody has written it. */
 bool calm__dataset_is_file(const struct calm__dataset *dataset);

@@ -294,6 +294,8 @@ static int stop_work(void *arg)
     int rc = calm_sleep(CALM_FOREVER);
     if (!flow->ended) {
         flow->stopping = true;
+        if (flow->pipeline->stop)
+            flow->pipeline->stop(flow->pipeline->ctx);
         if (flow->asks)
             calm_timeout_reset(&flow->asking, 0);
         calm_timeout_reset(&flow->patience, flow->pipeline->drain);

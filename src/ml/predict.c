@@ -16,6 +16,7 @@
 #include <calm/pipeline.h>
 #include <calm/pool.h>
 #include <calm/predict.h>
+#include <calm/sync.h>
 
 #include <errno.h>
 #include <limits.h>
@@ -26,7 +27,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BATCH_BYTES = 8 << 20 }; /* of the predictor's numbers */
+enum {
+    BATCH_BYTES = 8 << 20, /* of the predictor's numbers */
+    HELD_BYTES = 64 << 20, /* of the input, between reading and writing */
+};
 
 struct work {
     const calm_predict_opts *opts;
@@ -44,6 +48,11 @@ struct work {
     uint64_t position;         /* rows of the input that are behind */
     struct calm__error *ended; /* why there are no more */
     int end;                   /* its code */
+    size_t ahead;              /* batches that predict() is not done with */
+    size_t held;               /* bytes of the input in batches */
+    calm_event moved;          /* one of the two has become less */
+    bool stopping;             /* the caller was cancelled */
+    bool gap; /* a batch was left, so none behind it may be written */
 };
 
 /* ---- batches ---- */
@@ -70,8 +79,18 @@ static struct calm__batch *batch_get(struct work *work)
     return NULL;
 }
 
+static size_t bytes_of(const struct calm__batch *batch)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < batch->span_count; i++)
+        bytes += batch->spans[i].block.len;
+    return bytes;
+}
+
 static void batch_put(struct work *work, struct calm__batch *batch)
 {
+    work->held -= bytes_of(batch);
+    calm_event_set(&work->moved);
     calm__batch_reset(batch);
     batch->next = work->spare;
     work->spare = batch;
@@ -134,6 +153,24 @@ static int batch_fill(struct work *work, struct calm__batch *batch)
     return rc;
 }
 
+/* Whether reading on would only fill memory: there is enough to predict, or a
+ * slow batch keeps too many behind it from being written. */
+static bool is_full(const struct work *work)
+{
+    size_t wanted = work->predictor->wanted;
+    return (wanted > 0 && work->ahead >= wanted) || work->held > HELD_BYTES;
+}
+
+static int wait_for_room(struct work *work)
+{
+    int rc = 0;
+    while (rc == 0 && is_full(work)) {
+        calm_event_clear(&work->moved);
+        rc = calm_event_wait(&work->moved);
+    }
+    return rc;
+}
+
 /* How the input ended is told when the rows before are on their way. */
 static int source_end(struct work *work)
 {
@@ -148,10 +185,14 @@ static int next_batch(void **ret_item, void *ctx)
     calm_predict_state *state = work->state;
     if (work->end <= 0)
         return source_end(work);
+    int rc = wait_for_room(work);
+    if (rc < 0)
+        return rc;
     struct calm__batch *batch = batch_get(work);
     if (!batch)
         return calm_fail(-ENOMEM, "no memory for a batch");
-    int rc = batch_fill(work, batch);
+    rc = batch_fill(work, batch);
+    work->held += bytes_of(batch);
     state->bytes = calm__dataset_position(work->dataset);
     if (rc <= 0 && rc != -ECANCELED) {
         work->end = rc;
@@ -161,6 +202,7 @@ static int next_batch(void **ret_item, void *ctx)
         batch_put(work, batch);
         return rc == -ECANCELED ? rc : source_end(work);
     }
+    work->ahead++;
     if (state->started == 0)
         state->started = calm_now();
     state->rows += batch->cut;
@@ -183,6 +225,15 @@ static int predict(void *item, void *ctx)
 {
     struct work *work = ctx;
     return work->predictor->methods->predict(work->predictor, item);
+}
+
+static int predict_on_loop(void *item, void *ctx)
+{
+    struct work *work = ctx;
+    int rc = predict(item, ctx);
+    work->ahead--;
+    calm_event_set(&work->moved);
+    return rc;
 }
 
 static int answer(void *item, void *ctx)
@@ -218,13 +269,27 @@ static int errors_write(struct work *work, const struct calm__batch *batch)
     return rc < 0 ? rc : calm__sink_write(work->errors, &batch->errors);
 }
 
+/* The run is being stopped, and this batch was not predicted any more: it is
+ * left for the next run, and so are those behind it where order counts. */
+static int leave(struct work *work, struct calm__batch *batch)
+{
+    work->gap = !work->opts->unordered;
+    work->state->in_flight -= batch->cut;
+    batch_put(work, batch);
+    return 0;
+}
+
 static int save(void *item, int code, void *ctx)
 {
     struct calm__batch *batch = item;
     struct work *work = ctx;
     calm_predict_state *state = work->state;
+    if (code == -ECANCELED && work->stopping)
+        return leave(work, batch);
     if (code < 0)
         return code;
+    if (work->gap)
+        return leave(work, batch);
     int rc = 0;
     if (batch->out.len > 0)
         rc = calm__sink_write(work->sink, &batch->out);
@@ -247,6 +312,15 @@ static int save(void *item, int code, void *ctx)
 static void drop(void *item, void *ctx)
 {
     batch_put(ctx, item);
+}
+
+/* What is under way goes on for a while; what has not begun need not. */
+static void stop(void *ctx)
+{
+    struct work *work = ctx;
+    work->stopping = true;
+    if (work->predictor->methods->stop)
+        work->predictor->methods->stop(work->predictor);
 }
 
 /* ---- the columns ---- */
@@ -315,6 +389,7 @@ static int columns_choose(struct work *work)
         .keep_count = count_of(opts->keep),
         .predictor = predictor};
     int rc = predictor->methods->choose(predictor, work->dataset, id);
+    work->answer.json |= predictor->lines;
     return rc < 0 ? rc : cells_choose(work, id);
 }
 
@@ -336,7 +411,7 @@ static int name_is_free(
     if (!status_of(name, standard, &written) || !S_ISREG(written.st_mode))
         return 0;
     for (size_t i = 0; i < 2; i++)
-        if (status_of(read[i], STDIN_FILENO, &other) &&
+        if (read[i] && status_of(read[i], STDIN_FILENO, &other) &&
             other.st_dev == written.st_dev && other.st_ino == written.st_ino)
             return calm_fail(-EINVAL,
                 "the output would be written to '%s', "
@@ -424,7 +499,7 @@ static int work_run(struct work *work)
             .where = CALM_ON_CPU,
             .concurrency = threads},
         {.name = "predict",
-            .fn = computes ? predict_and_answer : predict,
+            .fn = computes ? predict_and_answer : predict_on_loop,
             .where = predictor->where,
             .concurrency = at_once},
         {.name = "answer",
@@ -438,6 +513,7 @@ static int work_run(struct work *work)
         .stage_count = computes ? 2 : 3,
         .sink = save,
         .drop = drop,
+        .stop = stop,
         .ctx = work,
         .unordered = opts->unordered,
         .in_flight = in_flight ? in_flight : 2 * threads + at_once + 2,

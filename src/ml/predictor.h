@@ -28,6 +28,8 @@ struct calm__predictor {
     enum calm_where where; /* predict() runs: CALM_ON_CPU, or on the loop */
     size_t concurrency;    /* batches in predict() at once; 0: the threads */
     size_t in_flight;      /* batches in all by default; 0: what that needs */
+    size_t wanted;         /* batches that it can use now; 0: any number. May
+                            * change in predict() on the loop */
     size_t batch_size;     /* rows of a batch by default */
     size_t row_size;       /* bytes of each row in the predictor's part */
 
@@ -40,6 +42,7 @@ struct calm__predictor {
     const char *const *columns; /* that it gives, by name */
     size_t column_count;
     bool classes; /* what compare() finds right or wrong are labels */
+    bool lines;   /* it gives whole lines instead, by line() */
 
     size_t first_cell; /* of its own among the cells of a batch; the run's */
 };
@@ -82,6 +85,15 @@ struct calm__predictor_methods {
      * are in batch->cells. Returns 0 or -ENOMEM. */
     int (*answer)(struct calm__predictor *predictor, struct calm__batch *batch,
         size_t index, struct calm__fields *out);
+
+    /* Puts all of row INDEX, good or failed, as a line of JSON. Only called
+     * where `lines` is set. Returns 0 or -ENOMEM. */
+    int (*line)(struct calm__predictor *predictor, struct calm__batch *batch,
+        size_t index, calm_bytes *out);
+
+    /* The run is to end: what predict() has not begun with returns -ECANCELED.
+     * NULL: there is nothing to wait for. Does not suspend. */
+    void (*stop)(struct calm__predictor *predictor);
 };
 
 /* An embedded model. Suspends. On failure nothing is left. */
