@@ -236,26 +236,3 @@ struct calm__cell calm__api_result_cell(
         cell.number = NAN;
     return cell;
 }
-
-/* ---- usage --------------------------------------------------------------- */
-
-static uint64_t count_of(const calm_json_value *usage, const char *name)
-{
-    int64_t value = 0;
-    const calm_json_value *count = calm_json_get(usage, name);
-    if (calm_json_kind_of(count) != CALM_JSON_NUMBER ||
-        calm_json_int64(count, &value) < 0 || value < 0)
-        return 0;
-    return (uint64_t)value;
-}
-
-void calm__reply_usage(
-    const calm_json_value *root, struct calm__api_usage *ret_usage)
-{
-    const calm_json_value *usage = calm_json_get(root, "usage");
-    *ret_usage = (struct calm__api_usage){
-        .prompt_tokens = count_of(usage, "prompt_tokens"),
-        .completion_tokens = count_of(usage, "completion_tokens"),
-        .total_tokens = count_of(usage, "total_tokens"),
-    };
-}
