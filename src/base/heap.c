@@ -120,6 +120,7 @@ static int entries_resize(struct calm__heap_entry **entries, size_t capacity)
  * up, when it is full, frees at least half of it. */
 int calm__heap_reserve(struct calm__heap *heap, size_t count)
 {
+    count += heap->kept;
     if (count <= heap->capacity / 2)
         return 0;
     if (count > UINT32_MAX / 8) /* places are counted in 32 bits */

@@ -33,6 +33,7 @@ struct calm__heap_entry {
 struct calm__heap {
     uint32_t count; /* of timers in both */
     uint32_t capacity;
+    uint32_t kept; /* places for timers that must always find one */
     uint64_t order;
 
     struct calm__heap_entry *entries;
@@ -43,7 +44,8 @@ struct calm__heap {
     uint32_t run_count;
 };
 
-/* Makes room for COUNT entries. Returns 0 or -ENOMEM. */
+/* Makes room for COUNT entries beside those that are kept. Returns 0 or
+ * -ENOMEM. */
 int calm__heap_reserve(struct calm__heap *heap, size_t count);
 
 /* Adds a timer that is in no heap; room must have been reserved. */

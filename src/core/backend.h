@@ -45,6 +45,10 @@ struct calm__op {
      * already waits for the same direction of fd, -EBADF when forget() took
      * the descriptor away. READABLE and WRITABLE give 0. */
     int64_t result;
+
+    /* A READABLE that nobody waits for: a connection that is kept for later
+     * is watched for its end. See calm__op_set_idle(). */
+    bool idle;
     void (*done)(struct calm__op *op);
 
     /* The one who waits; core's. */
@@ -67,6 +71,10 @@ struct calm__backend {
     /* READABLE and WRITABLE in flight: may complete, or never. While there
      * are any a run is not deadlocked. Kept by the backend. */
     size_t possible;
+
+    /* Those of them that are idle: they do not keep a run from being
+     * deadlocked. Kept by the backend. */
+    size_t idle;
 };
 
 struct calm__backend_methods {

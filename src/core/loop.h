@@ -13,6 +13,13 @@ enum {
     CALM__SLOW_TICKS = 11,
 };
 
+/* What a timer of the loop's heap is, in its field kind. */
+enum {
+    CALM__TIMER_SLEEP,
+    CALM__TIMER_TIMEOUT,
+    CALM__TIMER_ALARM,
+};
+
 struct calm__loop {
     /* The queue of ready tasks: a ring that doubles when full. */
     struct calm_task **ready;

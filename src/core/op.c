@@ -36,3 +36,13 @@ int calm__op_wait(struct calm__op *op, const char *what)
         op->kind == CALM__OP_READABLE || op->kind == CALM__OP_WRITABLE;
     return readiness && rc == 0 && task->cancelled ? -ECANCELED : rc;
 }
+
+void calm__op_set_idle(struct calm__op *op, bool idle)
+{
+    struct calm__backend *backend = calm__loop_here->backend;
+    if (op->idle == idle)
+        return;
+    op->idle = idle;
+    --*(idle ? &backend->possible : &backend->idle);
+    ++*(idle ? &backend->idle : &backend->possible);
+}

@@ -126,6 +126,34 @@ void calm__unpark(struct calm_task *task, int result);
  * the operation did not take effect. */
 int calm__op_wait(struct calm__op *op, const char *what);
 
+/* A timer of the loop that calls a function, on the loop's own stack; the
+ * function must not suspend. The place in the heap is kept from open() to
+ * close(), so that setting it cannot fail. */
+struct calm__alarm {
+    struct calm__timer timer; /* first: the two are cast to each other */
+    void (*ring)(struct calm__alarm *alarm);
+    struct calm__loop *loop;
+};
+
+/* For the loop of this thread. Returns 0 or -ENOMEM. */
+int calm__alarm_open(
+    struct calm__alarm *alarm, void (*ring)(struct calm__alarm *alarm));
+
+/* Rings once at TIME, in place of the time it was set for; CALM_FOREVER: not
+ * at all. */
+void calm__alarm_set(struct calm__alarm *alarm, int64_t time);
+void calm__alarm_close(struct calm__alarm *alarm);
+
+/* The time as of the loop's last poll: a load, where calm_now() may be a call
+ * of the kernel's. And whether it is a virtual one, beside which the clocks of
+ * other libraries go on. */
+int64_t calm__loop_time(const struct calm__loop *loop);
+bool calm__loop_is_virtual(const struct calm__loop *loop);
+
+/* An operation in flight that waits for a descriptor becomes idle, or is
+ * waited for again. Before it is started the field is simply set. */
+void calm__op_set_idle(struct calm__op *op, bool idle);
+
 /* What another thread hands to the loop. Lives until run() was called, which
  * happens on the loop's stack; run() must not suspend, and may free it. */
 struct calm__post {

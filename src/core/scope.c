@@ -13,8 +13,6 @@
 #include <assert.h>
 #include <errno.h>
 
-enum { TIMER_SLEEP, TIMER_TIMEOUT };
-
 struct timeout {
     struct calm__scope scope;
     struct calm__timer timer;
@@ -176,9 +174,12 @@ struct sleep {
 
 void calm__timer_fire(struct calm__timer *timer)
 {
-    if (timer->kind == TIMER_SLEEP) {
+    if (timer->kind == CALM__TIMER_SLEEP) {
         struct sleep *sleep = (void *)timer;
         calm__unpark(sleep->task, 0);
+    } else if (timer->kind == CALM__TIMER_ALARM) {
+        struct calm__alarm *alarm = (void *)timer;
+        alarm->ring(alarm);
     } else {
         struct timeout *timeout =
             (void *)((char *)timer - offsetof(struct timeout, timer));
@@ -216,7 +217,7 @@ int calm_sleep_until(int64_t time)
     if (calm__heap_reserve(timers, timers->count + 1) < 0)
         return calm_fail(-ENOMEM, "no memory for a timer");
     struct sleep sleep = {
-        {.deadline = time, .kind = TIMER_SLEEP}, calm__self()};
+        {.deadline = time, .kind = CALM__TIMER_SLEEP}, calm__self()};
     calm__heap_insert(timers, &sleep.timer);
     return calm__park(&sleep_wait, &sleep);
 }
@@ -234,7 +235,7 @@ int calm_sleep(int64_t duration)
 static void timeout_arm(struct timeout *timeout, int64_t time)
 {
     timeout->timer =
-        (struct calm__timer){.deadline = time, .kind = TIMER_TIMEOUT};
+        (struct calm__timer){.deadline = time, .kind = CALM__TIMER_TIMEOUT};
     if (time == CALM_FOREVER)
         return;
     struct calm__heap *timers = &calm__loop_here->timers;

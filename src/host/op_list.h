@@ -36,7 +36,9 @@ static inline bool calm__op_is_wait(const struct calm__op *op)
 static inline size_t *calm__op_counter(
     struct calm__backend *backend, const struct calm__op *op)
 {
-    return calm__op_is_wait(op) ? &backend->possible : &backend->certain;
+    if (!calm__op_is_wait(op))
+        return &backend->certain;
+    return op->idle ? &backend->idle : &backend->possible;
 }
 
 /* Calls done() for the operations that are in the list now; those that

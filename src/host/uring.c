@@ -358,7 +358,7 @@ static void uring_forget(struct calm__backend *backend, int fd)
 static void drain(struct uring *uring)
 {
     struct calm__backend *backend = &uring->backend;
-    while (backend->certain + backend->possible > 0) {
+    while (backend->certain + backend->possible + backend->idle > 0) {
         struct calm__op *op = uring->held.first;
         for (struct calm__op *next; op; op = next) {
             next = op->next;

@@ -154,6 +154,60 @@ static int descriptor_keeps_the_virtual_clock_from_no_jump(void *arg)
     return 0;
 }
 
+/* ---- idle ones ---- */
+
+static struct calm__op idle_op;
+static int idle_ends[2], idle_done;
+
+static void idle_is_done(struct calm__op *op)
+{
+    idle_done++;
+}
+
+static void idle_begin(void)
+{
+    check_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, idle_ends), 0);
+    struct calm__backend *backend = calm__loop_backend(calm__loop_here);
+    idle_op = (struct calm__op){.kind = CALM__OP_READABLE,
+        .fd = idle_ends[0],
+        .idle = true,
+        .done = idle_is_done};
+    idle_done = 0;
+    backend->methods->start(backend, &idle_op);
+}
+
+static int wait_in_vain(void *arg)
+{
+    calm_event event = {0};
+    idle_begin();
+    calm__op_set_idle(&idle_op, false);
+    calm__op_set_idle(&idle_op, true);
+    return calm_event_wait(&event);
+}
+
+static int an_idle_wait_does_not_hide_a_deadlock(void *arg)
+{
+    check_equal(run_virtual(wait_in_vain, NULL), -EDEADLK);
+    close(idle_ends[0]);
+    close(idle_ends[1]);
+    return 0;
+}
+
+static int an_idle_wait_is_done_like_any_other(void *arg)
+{
+    idle_begin();
+    check_equal(calm_sleep(CALM_MS), 0);
+    check_equal(idle_done, 0);
+    check_equal(write(idle_ends[1], "x", 1), 1);
+    for (int i = 0; i < 100 && !idle_done; i++)
+        check_equal(calm_sleep(CALM_MS), 0);
+    check_equal(idle_done, 1);
+    calm_fd_forget(idle_ends[0]);
+    close(idle_ends[0]);
+    close(idle_ends[1]);
+    return 0;
+}
+
 int main(void)
 {
     static const struct test tests[] = {
@@ -163,6 +217,8 @@ int main(void)
         real_test(cancelled_read_says_what_happened),
         real_test(cancelled_wait_for_a_pipe_leaves_the_bytes),
         virtual_test(descriptor_keeps_the_virtual_clock_from_no_jump),
+        plain_test(an_idle_wait_does_not_hide_a_deadlock),
+        real_test(an_idle_wait_is_done_like_any_other),
     };
     return run_list("op", tests, sizeof tests / sizeof *tests);
 }
