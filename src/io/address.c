@@ -1,8 +1,8 @@
 /* address.c - addresses of sockets, and looking them up by name
  *
  * getaddrinfo() may talk to name servers for half a minute and cannot be
- * stopped, so it runs on the blocking pool with a record of its own: a task
- * that is cancelled meanwhile leaves, and the record is freed by whoever of
+ * stopped, so it runs on the blocking pool with a record of its own: who does
+ * not want to wait any longer leaves, and the record is freed by whoever of
  * the two comes last. A numeric address needs neither.
  */
 #include "io/address.h"
@@ -67,7 +67,8 @@ int calm__address_local(const char *path, struct calm__address *ret_address)
     return 0;
 }
 
-static bool numeric(const char *host, int port, struct calm__address *ret)
+bool calm__address_numeric(
+    const char *host, int port, struct calm__address *ret)
 {
     *ret = (struct calm__address){0};
     if (inet_pton(AF_INET, host, &ret->v4.sin_addr) == 1) {
@@ -87,20 +88,10 @@ static bool numeric(const char *host, int port, struct calm__address *ret)
 
 /* ---- names ---- */
 
-struct lookup {
-    struct calm__job job;   /* first: the two are cast to each other */
-    struct calm_task *task; /* NULL: it was cancelled and has left */
-    int port;
-    int code, saved_errno; /* getaddrinfo's */
-    int count;
-    struct calm__address addresses[CALM__ADDRESSES_MOST];
-    char host[];
-};
-
 /* In a thread of the pool. */
 static void lookup_work(struct calm__job *job)
 {
-    struct lookup *lookup = (struct lookup *)job;
+    struct calm__lookup *lookup = (struct calm__lookup *)job;
     struct addrinfo *list = NULL,
                     hints = {
                         .ai_socktype = SOCK_STREAM,
@@ -123,54 +114,28 @@ static void lookup_work(struct calm__job *job)
 /* Back on the loop's stack. */
 static void lookup_done(struct calm__post *post)
 {
-    struct lookup *lookup = (struct lookup *)post;
+    struct calm__lookup *lookup = (struct calm__lookup *)post;
     calm__loop_expect(lookup->job.loop, -1);
-    if (lookup->task)
-        calm__unpark(lookup->task, 0);
+    if (lookup->done)
+        lookup->done(lookup);
     else
         free(lookup);
 }
 
-static void lookup_cancel(struct calm_task *task, void *object)
+int calm__lookup_start(const char *host, int port,
+    void (*done)(struct calm__lookup *lookup), void *ctx,
+    struct calm__lookup **ret_lookup)
 {
-    struct lookup *lookup = object;
-    lookup->task = NULL;
-    if (calm__pool_drop(&calm__blocking_pool, &lookup->job)) {
-        calm__loop_expect(lookup->job.loop, -1);
-        free(lookup);
-    }
-    calm__unpark(task, -ECANCELED);
-}
-
-static int lookup_fail(const struct lookup *lookup)
-{
-    int code = lookup->code, rc;
-    if (code == EAI_SYSTEM)
-        rc = lookup->saved_errno ? -lookup->saved_errno : -EIO;
-    else if (code == EAI_AGAIN)
-        rc = -EAGAIN;
-    else if (code == EAI_MEMORY)
-        rc = -ENOMEM;
-    else
-        rc = -ENOENT;
-    return calm_fail(rc, "cannot find the address of '%s': %s", lookup->host,
-        code == EAI_SYSTEM ? strerror(-rc) : gai_strerror(code));
-}
-
-static int find_by_name(
-    const char *host, int port, struct calm__address *ret_addresses)
-{
-    static const struct calm__wait wait = {
-        .what = "the address of a host", .cancel = lookup_cancel};
     size_t len = strlen(host) + 1;
-    struct lookup *lookup = calm__alloc(sizeof *lookup + len);
+    struct calm__lookup *lookup = calm__alloc(sizeof *lookup + len);
     if (!lookup)
-        return calm_fail(-ENOMEM, "no memory to look '%s' up", host);
-    *lookup = (struct lookup){
+        return -ENOMEM;
+    *lookup = (struct calm__lookup){
         .job = {.post.run = lookup_done,
             .work = lookup_work,
             .loop = calm__loop_here},
-        .task = calm__self(),
+        .done = done,
+        .ctx = ctx,
         .port = port,
     };
     memcpy(lookup->host, host, len);
@@ -179,15 +144,70 @@ static int find_by_name(
     if (rc < 0) {
         calm__loop_expect(calm__loop_here, -1);
         free(lookup);
-        return calm_fail(rc, "cannot start a thread to look '%s' up: %s", host,
-            strerror(-rc));
+        return rc;
     }
+    *ret_lookup = lookup;
+    return 0;
+}
+
+void calm__lookup_leave(struct calm__lookup *lookup)
+{
+    lookup->done = NULL;
+    if (calm__pool_drop(&calm__blocking_pool, &lookup->job)) {
+        calm__loop_expect(lookup->job.loop, -1);
+        free(lookup);
+    }
+}
+
+int calm__lookup_result(
+    const struct calm__lookup *lookup, const char **ret_reason)
+{
+    int code = lookup->code, rc;
+    if (lookup->count > 0)
+        return lookup->count;
+    if (code == EAI_SYSTEM)
+        rc = lookup->saved_errno ? -lookup->saved_errno : -EIO;
+    else if (code == EAI_AGAIN)
+        rc = -EAGAIN;
+    else if (code == EAI_MEMORY)
+        rc = -ENOMEM;
+    else
+        rc = -ENOENT;
+    *ret_reason = code == EAI_SYSTEM ? strerror(-rc) : gai_strerror(code);
+    return rc;
+}
+
+/* ---- a task that waits for one ---- */
+
+static void task_lookup_done(struct calm__lookup *lookup)
+{
+    calm__unpark(lookup->ctx, 0);
+}
+
+static void task_lookup_cancel(struct calm_task *task, void *object)
+{
+    calm__lookup_leave(object);
+    calm__unpark(task, -ECANCELED);
+}
+
+static int find_by_name(
+    const char *host, int port, struct calm__address *ret_addresses)
+{
+    static const struct calm__wait wait = {
+        .what = "the address of a host", .cancel = task_lookup_cancel};
+    struct calm__lookup *lookup;
+    int rc =
+        calm__lookup_start(host, port, task_lookup_done, calm__self(), &lookup);
+    if (rc < 0)
+        return calm_fail(
+            rc, "cannot begin to look '%s' up: %s", host, strerror(-rc));
     rc = calm__park(&wait, lookup);
     if (rc < 0)
         return rc; /* the record is not ours any more */
-    rc = lookup->count;
-    if (rc == 0)
-        rc = lookup_fail(lookup);
+    const char *reason;
+    rc = calm__lookup_result(lookup, &reason);
+    if (rc < 0)
+        calm_fail(rc, "cannot find the address of '%s': %s", host, reason);
     else
         memcpy(ret_addresses, lookup->addresses,
             (size_t)rc * sizeof *ret_addresses);
@@ -203,7 +223,7 @@ int calm__address_find(const char *host, int port,
         return rc;
     if (port < 0 || port > 65535)
         return calm_fail(-EINVAL, "%d is no port\nhint: 0 to 65535", port);
-    if (numeric(host, port, ret_addresses))
+    if (calm__address_numeric(host, port, ret_addresses))
         return 1;
     return find_by_name(host, port, ret_addresses);
 }

@@ -2,6 +2,8 @@
 #ifndef CALM_IO_ADDRESS_H
 #define CALM_IO_ADDRESS_H
 
+#include "host/pool.h"
+
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -27,6 +29,39 @@ struct calm__address {
  * the thread goes on alone and what it finds is thrown away. */
 int calm__address_find(const char *host, int port,
     struct calm__address ret_addresses[CALM__ADDRESSES_MOST]);
+
+/* The address that HOST is the text of; false for a name. */
+bool calm__address_numeric(
+    const char *host, int port, struct calm__address *ret_address);
+
+/* ---- looking up without a task ---- */
+
+/* A look-up under way, or its result. */
+struct calm__lookup {
+    struct calm__job job; /* first: the two are cast to each other */
+    void (*done)(struct calm__lookup *lookup); /* NULL: nobody waits */
+    void *ctx;                                 /* the one who waits */
+    int port;
+    int code, saved_errno; /* getaddrinfo's */
+    int count;
+    struct calm__address addresses[CALM__ADDRESSES_MOST];
+    char host[];
+};
+
+/* Starts one on the blocking pool. DONE is called with it on the loop's stack
+ * and owns it from then on, to be freed by free(). The run does not end before
+ * that. Returns 0, -ENOMEM, or an errno when no thread can be made. */
+int calm__lookup_start(const char *host, int port,
+    void (*done)(struct calm__lookup *lookup), void *ctx,
+    struct calm__lookup **ret_lookup);
+
+/* DONE will not be called any more, and the look-up frees itself. */
+void calm__lookup_leave(struct calm__lookup *lookup);
+
+/* What was found: how many addresses, or -ENOENT, -EAGAIN, -ENOMEM or another
+ * errno, and a reason for people. */
+int calm__lookup_result(
+    const struct calm__lookup *lookup, const char **ret_reason);
 
 /* A Unix socket's. Returns 0, or -ENAMETOOLONG, -EINVAL with a sentence. */
 int calm__address_local(const char *path, struct calm__address *ret_address);
