@@ -15,6 +15,7 @@
 #include <calm/process_pool.h>
 #include <calm/file.h>
 #include <calm/socket.h>
+#include <calm/http.h>
 #include <calm/input.h>
 #include <calm/json.h>
 #include <calm/csv.h>

@@ -41,6 +41,8 @@ extern "C" {
 #define CALM_ELIMIT (-4097)  /* input beyond a bound that calm keeps */
 #define CALM_EMODEL (-4098)  /* a model that cannot be loaded or used */
 #define CALM_EROW (-4099)    /* one row failed; the others go on */
+#define CALM_ETLS (-4100)    /* no secure connection: certificate, handshake */
+#define CALM_EHTTP (-4101)   /* an answer that is no HTTP, or not a good one */
 
 /* The longest sentence that is kept, in bytes with its end; the rest is cut. */
 #define CALM_MESSAGE_MAX 1024

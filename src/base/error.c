@@ -30,6 +30,8 @@ static const struct {
     {CALM_ELIMIT, "CALM_ELIMIT", "input is beyond a bound"},
     {CALM_EMODEL, "CALM_EMODEL", "the model cannot be used"},
     {CALM_EROW, "CALM_EROW", "the row failed"},
+    {CALM_ETLS, "CALM_ETLS", "no secure connection"},
+    {CALM_EHTTP, "CALM_EHTTP", "the answer is not good HTTP"},
     {-ETIMEDOUT, "ETIMEDOUT", "the timeout expired"},
     {-ESHUTDOWN, "ESHUTDOWN", "the queue was closed"},
 };
