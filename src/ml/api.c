@@ -16,6 +16,7 @@
 
 static const struct calm__api_format *const formats[] = {
     [CALM__API_SAMPLES] = &calm__api_samples,
+    [CALM__API_V2] = &calm__api_v2,
     [CALM__API_V1] = &calm__api_samples,
     [CALM__API_TEMPLATE] = NULL,
 };

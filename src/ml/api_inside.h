@@ -173,4 +173,7 @@ struct calm__url calm__url_split(const char *url);
 /* Whether the path ends with END, slashes behind it left out of account. */
 bool calm__url_ends(const char *url, const char *end);
 
+/* Where the path has FOLDER in it, or NULL. */
+const char *calm__url_find(const char *url, const char *folder);
+
 #endif

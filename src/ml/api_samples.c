@@ -28,9 +28,10 @@ static bool is_v1(const struct calm__api *api)
  * is. */
 static int complete_url(struct calm__api *api)
 {
-    const char *url = api->opts.url, *model = strstr(url, "/v1/models/");
+    const char *url = api->opts.url;
+    const char *model = calm__url_find(url, "/v1/models/");
     struct calm__url parts = calm__url_split(url);
-    if (!is_v1(api) || !model || model < url + parts.path ||
+    if (!is_v1(api) || !model ||
         memchr(model, ':', parts.query - (size_t)(model - url)))
         return 0;
     calm_bytes whole = {0};

@@ -21,22 +21,21 @@ bool calm__url_ends(const char *url, const char *end)
            strncmp(url + len - size, end, size) == 0;
 }
 
-/* Whether the path has a folder of models of that version. */
-static bool has_models(const char *url, const char *folder)
+const char *calm__url_find(const char *url, const char *folder)
 {
     struct calm__url parts = calm__url_split(url);
-    const char *found = strstr(url + parts.path, folder);
-    return found && found < url + parts.query;
+    return memmem(
+        url + parts.path, parts.query - parts.path, folder, strlen(folder));
 }
 
 enum calm__api_kind calm__api_guess(const char *url)
 {
     static const char *const openai[] = {"/v1", "/chat/completions",
         "/completions", "/embeddings", "/responses", "/moderations"};
-    if (calm__url_ends(url, ":predict") || has_models(url, "/v1/models/"))
+    if (calm__url_ends(url, ":predict") || calm__url_find(url, "/v1/models/"))
         return CALM__API_V1;
     if (calm__url_ends(url, "/infer") || calm__url_ends(url, "/v2") ||
-        has_models(url, "/v2/models/"))
+        calm__url_find(url, "/v2/models/"))
         return CALM__API_V2;
     for (size_t i = 0; i < sizeof openai / sizeof *openai; i++)
         if (calm__url_ends(url, openai[i]))
