@@ -25,11 +25,15 @@ static void result_set(calm_result *slot, int code)
     slot->message[len] = '\0';
 }
 
+/* What the slot holds is the caller's answer, and not that of these. */
 static void results_not_started(calm_result *results, size_t from, size_t count)
 {
-    calm_error_clear();
-    for (size_t i = from; results && i < count; i++)
+    if (!results)
+        return;
+    struct calm__error *error = calm__error_take();
+    for (size_t i = from; i < count; i++)
         result_set(&results[i], -ECANCELED);
+    calm__error_set(error);
 }
 
 static void gather_begin(calm_group *group, const calm_result *results)
@@ -55,17 +59,12 @@ static bool gather_spawn(
     return true;
 }
 
-/* Ends a gather of which *STARTED calls have begun at its end; keeps the
- * caller's error slot as the group's end has left it. */
+/* Ends a gather of which *STARTED calls have begun at its end. */
 static int gather_end(calm_group *group, const size_t *started, size_t count,
     calm_result *results)
 {
     int rc = calm_group_end(group, 0);
-    if (*started < count && results) {
-        struct calm__error *error = calm__error_take();
-        results_not_started(results, *started, count);
-        calm__error_set(error);
-    }
+    results_not_started(results, *started, count);
     return rc;
 }
 

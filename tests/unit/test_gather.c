@@ -338,9 +338,34 @@ static int million_items_with_a_limit(void *arg)
     return 0;
 }
 
+static int no_call(void *arg)
+{
+    check(!"called");
+    return 0;
+}
+
+static int outside_of_a_task_the_reason_is_told(void *arg)
+{
+    calm_call call = {no_call, NULL};
+    calm_result result;
+    check_equal(calm_gather(&call, 1, NULL), -EPERM);
+    check_contains(calm_message(-EPERM), "outside a task");
+    calm_error_clear();
+    check_equal(calm_gather(&call, 1, &result), -EPERM);
+    check_contains(calm_message(-EPERM), "outside a task");
+    check_equal(result.code, -ECANCELED);
+    calm_error_clear();
+    int item = 0;
+    check_equal(calm_map(no_call, &item, 1, sizeof item, NULL), -EPERM);
+    check_contains(calm_message(-EPERM), "outside a task");
+    calm_error_clear();
+    return 0;
+}
+
 int main(void)
 {
     static const struct test tests[] = {
+        plain_test(outside_of_a_task_the_reason_is_told),
         virtual_test(empty_gather_returns_at_once),
         virtual_test(results_are_in_argument_order),
         virtual_test(without_results_the_first_error_cancels_the_rest),
