@@ -5,6 +5,7 @@
  * pipeline around a real model.
  */
 #include <calm.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -90,7 +91,7 @@ static int run(void *arg)
         .ctx = &work};
     int64_t start = calm_now();
     work.samples = calloc(work.count, sizeof *work.samples);
-    int rc = load_samples(&work);
+    int rc = work.samples ? load_samples(&work) : -ENOMEM;
     rc = rc < 0 ? rc : calm_pipeline_run(&pipeline);
     double seconds = calm_seconds_since(start);
     printf("samples: %zu\ntime: %.2f s\nsamples per second: %.1f\n",
@@ -102,5 +103,8 @@ static int run(void *arg)
 int main(int argc, char **argv)
 {
     size_t count = argc > 1 ? strtoul(argv[1], NULL, 10) : 200;
-    return calm_run(run, &count) < 0;
+    int rc = calm_run(run, &count);
+    if (rc < 0)
+        fprintf(stderr, "%s\n", calm_message(rc));
+    return rc < 0;
 }
