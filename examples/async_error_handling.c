@@ -69,5 +69,8 @@ static int run(void *arg)
 int main(void)
 {
     srand48(calm_now());
-    return calm_run(run, NULL) < 0;
+    int rc = calm_run(run, NULL);
+    if (rc < 0)
+        fprintf(stderr, "%s\n", calm_message(rc));
+    return rc < 0;
 }
