@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""calls.py - writes calm(3): the calls of each public header, by their own text
+"""calls.py - writes calm(3) from the public headers, so that it cannot differ
 
     calls.py CALM.H >calm.3.scd
 
-The order is that of <calm.h>; of each header the page has the first line of
-its comment and its prototypes, so that it cannot differ from what compiles.
+The order is that of <calm.h>. Of each header the page has the comment at its
+top and then, for each declaration, the declaration and its comment: what a
+call does, whose memory it returns, what a cancel does to it, its errors.
 """
 
 import pathlib
@@ -26,9 +27,8 @@ calm - calls of the C Asynchronous Library for ML, by header
 # DESCRIPTION
 
 *<calm.h>* includes all of the headers below; each may also be included alone.
-What a call does, whose memory it returns, what a cancel does to it and its
-errors stand in the header at the call. CALM_SUSPENDS marks calls that may
-suspend the task. *calm*(7) explains the concepts.
+CALM_SUSPENDS marks calls that may suspend the task. *calm*(7) explains the
+concepts.
 """
 
 OUTRO = """
@@ -38,40 +38,110 @@ OUTRO = """
 """
 
 
-def prototypes(text):
-    text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
-    text = re.sub(r"^#.*(\\\n.*)*$", "", text, flags=re.MULTILINE)
-    text = text.replace('extern "C" {', "")
-    while re.search(r"\{[^{}]*\}", text):
-        text = re.sub(r"\{[^{}]*\}", "", text)
-    for statement in text.split(";"):
-        statement = " ".join(statement.split())
-        statement = re.sub(r" ?__attribute__\(\(.*\)\)$", "", statement)
-        if "(" in statement and "typedef" not in statement:
-            yield statement.lstrip("} ") + ";"
+def literal(lines):
+    """A block whose lines stay as they are."""
+    print("```")
+    print("\n".join(lines).replace("\\", "\\\\"))
+    print("```\n")
 
 
-def folded(prototype):
-    """At most 72 columns, broken behind commas."""
-    lines = [""]
-    for part in re.findall(r"[^,]+,?", prototype):
-        if len(lines[-1] + part) > 72:
-            lines.append("    " + part.strip())
+def plain(text):
+    """Text in which nothing is markup to scdoc."""
+    text = re.sub(r"([\\*_`~#\[\]|])", r"\\\1", text)
+    return re.sub(r"^([-.<>:])", r"\\\1", text)
+
+
+def prose(comment):
+    """A comment as paragraphs; what is set further in stays as it is."""
+    text = re.sub(r"^/\*+ ?|\s*\*/$", "", comment.strip())
+    lines = [re.sub(r"^ \* ?", "", line) for line in text.splitlines()]
+    paragraphs, inside = [], None
+    for line in lines:
+        kind = None if not line.strip() else \
+            "code" if line.startswith("  ") else "text"
+        if kind is None and inside == "code":
+            paragraphs[-1][1].append("")
+        elif kind != inside and kind:
+            paragraphs.append((kind, [line]))
+        elif kind:
+            paragraphs[-1][1].append(line)
+        if kind or inside != "code":
+            inside = kind
+    for kind, content in paragraphs:
+        if kind == "code":
+            while not content[-1]:
+                content.pop()
+            literal(content)
         else:
-            lines[-1] += part
-    return "\n".join(lines)
+            print("\n".join(plain(line.strip()) for line in content) + "\n")
+
+
+def is_whole(code):
+    """Whether a declaration, or a function with its body, ends here."""
+    return code.count("{") == code.count("}") and code[-1] in ";}"
+
+
+def chunks(body):
+    """A header's comments and declarations, one after the other."""
+    lines = body.splitlines()
+    while lines:
+        line = lines.pop(0)
+        if line.startswith("/*"):
+            chunk = [line]
+            while "*/" not in chunk[-1] and lines:
+                chunk.append(lines.pop(0))
+            yield "comment", "\n".join(chunk)
+        elif line.startswith("#"):
+            chunk = line
+            while chunk.endswith("\\") and lines:
+                chunk += "\n" + lines.pop(0)
+            if line.startswith("#define"):
+                yield "code", chunk
+        elif line.strip():
+            chunk = line
+            while lines and not is_whole(chunk):
+                chunk += "\n" + lines.pop(0)
+            yield "code", chunk
+
+
+def declared(code):
+    return re.sub(r"\s*__attribute__\(\([^;]*\)\)", "", code)
+
+
+def header_page(name, text):
+    top, rest = re.match(r"/\*(.*?)\*/\n(.*)", text, re.DOTALL).groups()
+    idea, _, more = top.partition("\n")
+    idea = idea.split(" - ", 1)[1].strip()
+    print(f"# <{name}>\n\n{plain(idea[0].upper() + idea[1:])}.\n")
+    prose(f"/*\n{more}*/")
+    body = rest.split('extern "C" {\n#endif')[-1].rsplit("#ifdef", 1)[0]
+    comment, code = None, []
+
+    def flush():
+        if code:
+            literal("\n".join(declared(part) for part in code).splitlines())
+            if comment:
+                prose(comment)
+            code.clear()
+
+    for kind, chunk in chunks(body):
+        section = re.match(r"/\* -+ (.*?) -+ \*/$", chunk)
+        if kind == "code":
+            code.append(chunk)
+            continue
+        flush()
+        comment = None if section else chunk
+        if section:
+            title = section.group(1)
+            print(f"## {plain(title[0].upper() + title[1:])}\n")
+    flush()
 
 
 def main(path):
     everything = pathlib.Path(path)
     print(INTRO)
     for name in re.findall(r"#include <(calm/\w+\.h)>", everything.read_text()):
-        text = (everything.parent / name).read_text()
-        idea = re.match(r"/\* \S+ - (.*?)(?: \*/)?\n", text).group(1)
-        print(f"# <{name.upper()}>\n\n{idea[0].upper() + idea[1:]}.\n\n```")
-        for prototype in prototypes(text):
-            print(folded(prototype))
-        print("```\n")
+        header_page(name, (everything.parent / name).read_text())
     print(OUTRO)
 
 

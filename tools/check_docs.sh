@@ -99,6 +99,18 @@ completed '' | grep -v '^-' | sort >"$work/told"
 echo "$commands" | sort >"$work/offered"
 check 'bash completes the commands' same "$work/told"
 
+all_calls() {
+    nm -D --defined-only "$build/libcalm.so" | awk '{ print $3 }' |
+        grep '^calm_' | sort -u >"$work/exported"
+    grep -oE 'calm_[a-z0-9_]+' "$build/man/calm.3" | sort -u |
+        comm -23 "$work/exported" - >"$work/missing"
+    cat "$work/missing"
+    [ -s "$work/exported" ] && [ ! -s "$work/missing" ]
+}
+if [ -e "$build/man/calm.3" ]; then
+    check 'calm(3) has every call that the library exports' all_calls
+fi
+
 # What scdoc always does, an empty paragraph, is no fault of the page.
 lints() {
     mandoc -Tlint -W warning "$build"/man/calm*.[1-9] |
