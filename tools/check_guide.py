@@ -8,7 +8,7 @@ whole program, which check_docs.sh compiles and runs, or compiles as it is. A
 block of console with a command that begins with build/ is run, and what it shows
 must be what comes out but for the numbers, which are the machine's; equal
 lines that follow each other count once. A line of three dots stands for any
-lines. Names of calls exist, links lead to files and to their headings.
+lines. ./dev run NAME.c is the program that stands before it. Names of calls exist, links lead to files and to their headings.
 """
 
 import os
@@ -79,10 +79,14 @@ def compiles(content):
     return done.stderr if done.returncode else None
 
 
-def check_c(where, content, sources):
+def is_whole(content):
     text = "\n".join(content)
-    if "#include" in text and "int main" in text:
-        return  # a whole program
+    return "#include" in text and "int main" in text
+
+
+def check_c(where, content, sources):
+    if is_whole(content):
+        return  # check_docs.sh sees to it
     if is_quoted(content, sources):
         check(f"{where} is quoted", None)
         return
@@ -115,42 +119,61 @@ def matches(shown, printed):
         matches(shown[1:], printed[1:])
 
 
-def run_once(commands, build):
-    """What the commands print, in an empty folder that looks like the tree."""
+def run_once(commands, build, folder):
+    """What the commands print, in a folder that looks like the tree."""
     environment = dict(os.environ)
-    if not any(name in command for name in REAL for command in commands):
+    if not is_real(commands):
         environment["CALM_CLOCK"] = "virtual"
-    with tempfile.TemporaryDirectory() as folder:
-        os.symlink(build, folder + "/build")
-        os.symlink(ROOT / "examples", folder + "/examples")
-        printed = []
-        for command in commands:
-            done = subprocess.run(
-                ["sh", "-c", command], cwd=folder, env=environment,
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT, text=True, timeout=120)
-            printed += ["$ " + command] + done.stdout.splitlines()
+    printed = []
+    for command in commands:
+        done = subprocess.run(
+            ["sh", "-c", command.replace("./dev run ", "./")], cwd=folder,
+            env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, timeout=120)
+        printed += ["$ " + command] + done.stdout.splitlines()
     return printed
 
 
-def check_console(where, content, build):
+def is_real(commands):
+    return any(name in command for name in REAL for command in commands)
+
+
+def compile_for(commands, program, build, folder):
+    """Makes NAME.c of ./dev run NAME.c, a program under that very name."""
+    for name in re.findall(r"\./dev run (\S+)", "\n".join(commands)):
+        done = subprocess.run(
+            [os.environ.get("CC", "cc"), "-std=gnu17", "-O2", "-xc", "-",
+             "-o", f"{folder}/{name}", f"-I{ROOT}/include", f"-L{build}",
+             "-lcalm", "-lm", f"-Wl,-rpath,{build}"],
+            input=program, capture_output=True, text=True)
+        if done.returncode:
+            return done.stderr
+    return None
+
+
+def check_console(where, content, program, build):
     commands = [line[2:] for line in content if line.startswith("$ ")]
     programs = [re.sub(r"^(\w+=\S+ )+", "", command) for command in commands]
-    programs = [p.split()[0] for p in programs if p.startswith("build/")]
+    programs = [p.split()[0] for p in programs
+                if p.startswith(("build/", "./dev run "))]
     if not programs:
         return
-    if not all((build / p[len("build/"):]).exists() for p in programs):
-        check(f"{where} is what comes out # SKIP not built", None)
+    sentence = f"{where} is what comes out"
+    if not all((build / p[len("build/"):]).exists() for p in programs
+               if p.startswith("build/")):
+        check(f"{sentence} # SKIP not built", None)
         return
-    wanted = shape(content)
-    for _ in range(RUNS):
-        printed = run_once(commands, build)
-        if matches(wanted, shape(printed)):
-            check(f"{where} is what comes out", None)
-            return
-        if any(name in command for name in REAL for command in commands):
-            break
-    check(f"{where} is what comes out", "\n".join(printed))
+    with tempfile.TemporaryDirectory() as folder:
+        os.symlink(build, folder + "/build")
+        os.symlink(ROOT / "examples", folder + "/examples")
+        problem = compile_for(commands, program, build, folder)
+        for _ in range(0 if problem else 1 if is_real(commands) else RUNS):
+            printed = run_once(commands, build, folder)
+            problem = "\n".join(printed)
+            if matches(shape(content), shape(printed)):
+                problem = None
+                break
+    check(sentence, problem)
 
 
 # ---- names and links ----
@@ -221,12 +244,15 @@ def main(build):
         text = path.read_text()
         check_links(document, path, text)
         check_names(document, text, names)
+        program = ""
         for language, line, content in blocks(text):
             where = f"{document}:{line}"
             if language == "c":
                 check_c(where, content, sources)
+                if is_whole(content):
+                    program = "\n".join(content) + "\n"
             elif language == "console":
-                check_console(where, content, build)
+                check_console(where, content, program, build)
     check_site()
     return failed > 0
 
