@@ -18,7 +18,8 @@ static const struct calm__api_format *const formats[] = {
     [CALM__API_SAMPLES] = &calm__api_samples,
     [CALM__API_V2] = &calm__api_v2,
     [CALM__API_V1] = &calm__api_samples,
-    [CALM__API_TEMPLATE] = NULL,
+    [CALM__API_OPENAI] = &calm__api_lines,
+    [CALM__API_TEMPLATE] = &calm__api_template,
 };
 
 const char *calm__api_kind_name(enum calm__api_kind kind)
@@ -31,8 +32,6 @@ const char *calm__api_kind_name(enum calm__api_kind kind)
 int calm__api_open(
     const struct calm__api_opts *opts, struct calm__api **ret_api)
 {
-    if (!formats[opts->kind])
-        return calm_fail(-ENOSYS, "no such format yet");
     struct calm__api *api = calm__alloc(sizeof *api);
     if (!api)
         return calm_fail(-ENOMEM, "no memory for an API");
@@ -155,6 +154,12 @@ size_t calm__api_rows_max(const struct calm__api *api)
 }
 
 /* ---- requests ------------------------------------------------------------ */
+
+int calm__api_check(
+    const struct calm__api *api, const struct calm__cell *cells, uint64_t line)
+{
+    return api->format->check ? api->format->check(api, cells, line) : 0;
+}
 
 int calm__api_row(const struct calm__api *api, const struct calm__cell *cells,
     calm_bytes *out)

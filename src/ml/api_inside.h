@@ -63,8 +63,13 @@ int calm__reply_put(const struct calm__reply *reply,
     const calm_json_value *value, calm_bytes *text,
     struct calm__api_result *ret_result);
 
+/* The row that an element is for, by its "index", of COUNT. Returns 0, or
+ * CALM_EFORMAT. */
+int calm__reply_index(
+    const calm_json_value *element, size_t count, size_t *ret_row);
+
 /* The results where the path says, one for each element of an array of COUNT;
- * by the elements' "index" if they have one, or must. */
+ * in the order of the elements, or INDEXED. */
 int calm__reply_rows(const struct calm__reply *reply,
     const struct calm__path *path, const calm_json_value *root, size_t count,
     bool indexed, calm_bytes *text, struct calm__api_result *results);
@@ -111,13 +116,15 @@ void calm__api_printable(const char *text, size_t len, char *to, size_t size);
 /* ---- the api ------------------------------------------------------------- */
 
 struct calm__api_format {
-    /* All but row, request and answer may be NULL. */
+    /* All but open, choose, row, request and answer may be NULL. */
     int (*open)(struct calm__api *api);
     void (*close)(struct calm__api *api);
     const char *(*metadata_url)(const struct calm__api *api, size_t index);
     int (*learn)(
         struct calm__api *api, size_t index, const char *body, size_t len);
     int (*choose)(struct calm__api *api, const struct calm__api_table *table);
+    int (*check)(const struct calm__api *api, const struct calm__cell *cells,
+        uint64_t line);
     int (*row)(const struct calm__api *api, const struct calm__cell *cells,
         calm_bytes *out);
     int (*request)(const struct calm__api *api, const char *data,

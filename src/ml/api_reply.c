@@ -162,8 +162,8 @@ int calm__reply_put(const struct calm__reply *reply,
     return 0;
 }
 
-/* The number of the row that an element is for. */
-static int row_of(const calm_json_value *element, size_t count, size_t *ret_row)
+int calm__reply_index(
+    const calm_json_value *element, size_t count, size_t *ret_row)
 {
     const calm_json_value *index;
     int64_t number;
@@ -210,7 +210,7 @@ int calm__reply_rows(const struct calm__reply *reply,
         results[i].start = SIZE_MAX; /* none yet */
     const calm_json_value *each = rc == 0 ? calm_json_first(rows) : NULL;
     for (size_t row = 0; rc == 0 && each; each = calm_json_next(each), row++) {
-        rc = indexed ? row_of(each, count, &row) : 0;
+        rc = indexed ? calm__reply_index(each, count, &row) : 0;
         if (rc == 0 && results[row].start != SIZE_MAX)
             rc = calm_fail(CALM_EFORMAT, "the index %zu is there twice", row);
         size_t from = path->rows + (path->rows < path->count);
