@@ -24,6 +24,7 @@
 #include <calm/model.h>
 #include <calm/pipeline.h>
 #include <calm/predict.h>
+#include <calm/server.h>
 #include <calm/inspect.h>
 
 #endif
