@@ -25,6 +25,7 @@
 #include <calm/pipeline.h>
 #include <calm/predict.h>
 #include <calm/server.h>
+#include <calm/serve.h>
 #include <calm/inspect.h>
 
 #endif
