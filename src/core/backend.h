@@ -75,6 +75,9 @@ struct calm__backend {
     /* Those of them that are idle: they do not keep a run from being
      * deadlocked. Kept by the backend. */
     size_t idle;
+
+    /* How many operations have been done so far. Kept by the backend. */
+    size_t done;
 };
 
 struct calm__backend_methods {

@@ -51,6 +51,7 @@ static inline bool calm__op_list_run(
         op = list->first;
         calm__op_list_remove(list, op);
         --*calm__op_counter(backend, op);
+        backend->done++;
         /* What last points at may be gone after done(): it is compared as
          * an address only, and the loop then ends. */
         op->done(op);
