@@ -11,8 +11,10 @@
 #include "host/pool.h"
 #include "host/ticker.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
+#include <time.h>
 
 atomic_bool calm__forked_child;
 
@@ -67,4 +69,38 @@ void calm__lifetime_end(void)
         calm__ticker_close();
     }
     pthread_mutex_unlock(&lock);
+}
+
+/* ---- alone ---- */
+
+enum { LEAVING = 200 }; /* times 100 us */
+
+static int thread_count(void)
+{
+    int count = 0;
+    DIR *folder = opendir("/proc/self/task");
+    if (!folder)
+        return 1; /* without /proc nobody can tell */
+    for (struct dirent *entry; (entry = readdir(folder));)
+        count += entry->d_name[0] != '.';
+    closedir(folder);
+    return count;
+}
+
+/* A thread that was joined may be on its way out of the kernel still. */
+int calm__lifetime_alone(const char *what)
+{
+    const struct timespec pause = {.tv_nsec = 100000};
+    int count = thread_count();
+    for (int i = 0; count > 1 && !calm__loop_here && i < LEAVING; i++) {
+        nanosleep(&pause, NULL);
+        count = thread_count();
+    }
+    if (count == 1 && !calm__loop_here)
+        return 0;
+    return calm_fail(-EBUSY,
+        "%s cannot be begun beside other threads, and there are %d\n"
+        "hint: begin it in main(), before calm_run() and before libraries "
+        "start threads",
+        what, count);
 }

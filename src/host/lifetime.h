@@ -12,6 +12,10 @@ int calm__lifetime_begin(void);
 /* Counts it out: the last ends all threads of calm and waits for them. */
 void calm__lifetime_end(void);
 
+/* Whether a fork would copy all of the process: outside of a run, with no
+ * other thread. Returns 0, or -EBUSY with a sentence about WHAT needs it. */
+int calm__lifetime_alone(const char *what);
+
 extern atomic_bool calm__forked_child;
 
 /* Whether this process was forked off while a run lasted: it has none of the

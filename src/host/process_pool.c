@@ -28,7 +28,7 @@
 #include <calm/process_pool.h>
 #include <calm/sync.h>
 
-#include <dirent.h>
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -40,16 +40,14 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
     MOST = 256,
     LARGEST_DEFAULT = 1 << 20,
     LARGEST_LIMIT = 1 << 30,
-    QUICK = 20000,     /* ns that an answer is waited for awake */
-    BEGINNINGS = 3,    /* of a worker, for one item that it never begins */
-    THREAD_WAIT = 200, /* times 100 us for threads to leave */
+    QUICK = 20000,  /* ns that an answer is waited for awake */
+    BEGINNINGS = 3, /* of a worker, for one item that it never begins */
 };
 
 enum worker_state {
@@ -83,36 +81,6 @@ struct calm_process_pool {
 };
 
 /* ---- open ---- */
-
-static int thread_count(void)
-{
-    int count = 0;
-    DIR *folder = opendir("/proc/self/task");
-    if (!folder)
-        return 1; /* without /proc nobody can tell */
-    for (struct dirent *entry; (entry = readdir(folder));)
-        count += entry->d_name[0] != '.';
-    closedir(folder);
-    return count;
-}
-
-/* A thread that was joined may be on its way out of the kernel still. */
-static int threads_check(void)
-{
-    const struct timespec pause = {.tv_nsec = 100000};
-    int count = thread_count();
-    for (int i = 0; count > 1 && !calm__loop_here && i < THREAD_WAIT; i++) {
-        nanosleep(&pause, NULL);
-        count = thread_count();
-    }
-    if (count == 1 && !calm__loop_here)
-        return 0;
-    return calm_fail(-EBUSY,
-        "a process pool cannot be opened beside other threads, and there are "
-        "%d\nhint: open it in main(), before calm_run() and before libraries "
-        "start threads",
-        count);
-}
 
 static int memory_make(calm_process_pool *pool)
 {
@@ -242,7 +210,7 @@ int calm_process_pool_open(
         opts = &defaults;
     int rc = options_check(opts);
     if (rc == 0)
-        rc = threads_check();
+        rc = calm__lifetime_alone("a process pool");
     if (rc < 0)
         return rc;
     calm_process_pool *pool = calm__alloc(sizeof *pool);
@@ -515,6 +483,7 @@ static struct worker *take_worker(calm_process_pool *pool)
         if (!best || worker->state == ALIVE || best->state == DYING)
             best = worker;
     }
+    assert(best); /* the semaphore has counted it */
     best->taken = true;
     return best;
 }
