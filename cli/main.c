@@ -9,6 +9,7 @@
 
 static const struct command commands[] = {
     {"predict", "run a dataset through a model", cmd_predict},
+    {"serve", "serve models over HTTP", cmd_serve},
     {"compare", "measure sync, async, threads and processes, and say which",
         cmd_compare},
     {"doctor", "look at this machine, and check that calm works on it",

@@ -24,6 +24,8 @@
 #include <calm/model.h>
 #include <calm/pipeline.h>
 #include <calm/predict.h>
+#include <calm/server.h>
+#include <calm/serve.h>
 #include <calm/compare.h>
 #include <calm/inspect.h>
 

@@ -9,6 +9,11 @@ _calm_options() { # COMMAND
             --overwrite --separator --ragged --invalid-utf8 --csv-safe
             --model-sha256 --progress --summary --verbose --quiet --help'
         ;;
+    serve)
+        echo '--port --port-file --host --expose --token-file --max-batch
+            --max-delay --queue --threads --max-body --connections --drain
+            --verbose --quiet --help'
+        ;;
     compare)
         echo '--tasks --duration --work --repeat --warmup --dir --json --plot
             --help'
@@ -28,7 +33,9 @@ _calm_values() { # OPTION
     --invalid-utf8) echo 'fail replace pass' ;;
     --features | --id | --truth | --keep | --missing | --batch-size | \
         --threads | --in-flight | --limit | --separator | --model-sha256 | \
-        --tasks | --duration | --work | --repeat | --warmup)
+        --port | --host | --max-batch | --max-delay | --queue | --max-body | \
+        --connections | --drain | --tasks | --duration | --work | --repeat | \
+        --warmup)
         echo '-'
         ;;
     esac
@@ -38,7 +45,7 @@ _calm() {
     local word=${COMP_WORDS[COMP_CWORD]} words
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        words='predict compare doctor --help --version'
+        words='predict serve compare doctor --help --version'
     else
         words=$(_calm_values "${COMP_WORDS[COMP_CWORD - 1]}")
         [ "$words" != - ] || return

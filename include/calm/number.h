@@ -48,6 +48,11 @@ int calm_double_parse(const char *text, size_t len, double *ret_value);
  * pandas and numpy make of a text. */
 int calm_float_parse(const char *text, size_t len, float *ret_value);
 
+/* Reads a duration: a number of zero or more, with or without a fraction, and
+ * at once its unit: ns, us, ms, s, m or h ("50ms", "1.5s"). Returns 0 and
+ * nanoseconds, or CALM_EFORMAT with a sentence. */
+int calm_duration_parse(const char *text, size_t len, int64_t *ret_duration);
+
 /* Reads a whole number: spaces, a sign, digits. Returns 0, CALM_EFORMAT, or
  * -ERANGE when it does not fit. */
 int calm_int64_parse(const char *text, size_t len, int64_t *ret_value);

@@ -14,6 +14,7 @@
 #include "core/sched.h"
 #include "io/socket.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
@@ -76,6 +77,16 @@ void calm_socket_close(calm_socket *socket)
         return; /* the last one to leave frees it */
     free(socket->path);
     free(socket);
+}
+
+int calm__socket_release(calm_socket *socket)
+{
+    assert(socket->users == 0);
+    int fd = socket->fd;
+    calm_fd_forget(fd);
+    free(socket->path);
+    free(socket);
+    return fd;
 }
 
 /* ---- a task's stay in a socket ---- */

@@ -28,6 +28,10 @@ void calm__socket_send_at_once(int fd, int family);
 /* Names it after its own address, with the port that it got. */
 void calm__socket_name_self(calm_socket *socket);
 
+/* Frees SOCKET, which nobody uses, and returns its descriptor, now the
+ * caller's. */
+int calm__socket_release(calm_socket *socket);
+
 /* A task's stay in a socket, in one direction, whose flag is IN_USE. Between
  * begin and end the record does not go away; after a failure of begin it may
  * be gone. The wait tells whether the socket was closed meanwhile. */

@@ -64,7 +64,7 @@ static uint16_t half_of(double value)
     return sign | (uint16_t)((exponent + 14) * 1024 + (int)units);
 }
 
-static float float_of_half(uint16_t half)
+float calm__float_of_half(uint16_t half)
 {
     int exponent = half >> 10 & 31, units = half & 1023;
     float value = exponent == 31 ? (units ? NAN : INFINITY)
@@ -383,7 +383,7 @@ int calm__element_show(const struct calm__type *type, const char *data,
         if (type->size == 4)
             memcpy(&narrow, data, 4);
         if (type->size == 2)
-            narrow = float_of_half((uint16_t)bits);
+            narrow = calm__float_of_half((uint16_t)bits);
         return show_float(type->size == 8 ? value : (double)narrow,
             type->size < 8, out, ret_json);
     }

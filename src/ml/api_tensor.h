@@ -21,6 +21,9 @@ struct calm__type {
 /* By its name, "FP32"; NULL for one that is not known. */
 const struct calm__type *calm__type_find(const char *name);
 
+/* A number of half precision. */
+float calm__float_of_half(uint16_t half);
+
 /* FP16 has no form in JSON. */
 static inline bool calm__type_has_json(const struct calm__type *type)
 {
