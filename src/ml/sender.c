@@ -1,0 +1,407 @@
+/* sender.c - a request to an API, sent until it has its fate
+ *
+ * An attempt holds a place in the limit and gives it back before it waits for
+ * the next, so that what fails does not keep others from being sent. A wait
+ * that the server asks for holds everybody back, plus a little chance for
+ * each, or all would come back at once.
+ */
+#include "ml/sender.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/random.h"
+#include "ml/hints.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum verdict {
+    GOOD,
+    REFUSE,     /* wrong for these rows */
+    FAIL,       /* for good */
+    AGAIN,      /* if attempts, time and budget allow it */
+    AGAIN_ONCE, /* if it has not been tried so before, else REFUSE */
+    STOP,       /* the whole run */
+};
+
+/* What came of one attempt. */
+struct judgement {
+    enum verdict verdict;
+    enum calm__pressure pressure;
+    int64_t hint; /* the wait that the server has asked for, or -1 */
+};
+
+void calm__sender_init(struct calm__sender *sender, size_t at_once)
+{
+    calm__limit_init(&sender->limit, at_once);
+    if (!sender->retry.attempts)
+        sender->retry.attempts = 5;
+    if (!sender->retry.total)
+        sender->retry.total = 600 * CALM_S;
+    if (!sender->request_timeout)
+        sender->request_timeout = 600 * CALM_S;
+    if (!sender->wait_most)
+        sender->wait_most = 300 * CALM_S;
+    if (!sender->failures.most)
+        sender->failures.most = CALM__FAILURES_WINDOW / 2;
+}
+
+/* ---- stopping ---- */
+
+static int stopped(const struct calm__sender *sender)
+{
+    return calm_fail(sender->stop, "%s", sender->stop_cause);
+}
+
+int calm__sender_stop(struct calm__sender *sender, int code)
+{
+    if (sender->stop)
+        return stopped(sender);
+    sender->stop = code;
+    snprintf(sender->stop_cause, sizeof sender->stop_cause, "%s",
+        calm_message(code));
+    calm__limit_close(&sender->limit, code);
+    calm_event_set(&sender->stopped);
+    return code;
+}
+
+/* ---- judging ---- */
+
+static enum verdict judge_status(int status)
+{
+    switch (status) {
+    case 200 ... 299:
+        return GOOD;
+    case 400:
+    case 413:
+    case 422:
+        return REFUSE;
+    case 401:
+    case 403:
+        return STOP;
+    case 408:
+    case 425:
+    case 429:
+    case 500:
+    case 502:
+    case 503:
+    case 504:
+        return AGAIN;
+    default: /* also a redirect: a POST is not to be sent elsewhere */
+        return FAIL;
+    }
+}
+
+static void judge_answer(struct calm__sending *sending,
+    const struct calm__hints *hints, struct judgement *judgement)
+{
+    const calm_http_response *response = &sending->response;
+    struct calm__api_error error;
+    calm__api_error_read(response->body.data, response->body.len, &error);
+    judgement->verdict = judge_status(response->status);
+    if (judgement->verdict != STOP && hints->should_retry >= 0)
+        judgement->verdict = hints->should_retry ? AGAIN
+                             : judgement->verdict == AGAIN
+                                 ? FAIL
+                                 : judgement->verdict;
+    if (error.quota)
+        judgement->verdict = STOP;
+    if (response->status == 429 || response->status == 503)
+        judgement->pressure = CALM__PRESSURE_HIGH;
+    sending->code = error.quota ? "insufficient_quota" : "http_error";
+    snprintf(sending->cause, sizeof sending->cause, "status %d%s%s",
+        response->status, *error.message ? ": " : "", error.message);
+}
+
+/* A good status, but is it an answer? */
+static int judge_good(struct calm__sender *sender,
+    struct calm__sending *sending, const struct calm__pass *pass,
+    struct judgement *judgement)
+{
+    double tokens = -1;
+    int rc = sending->read ? sending->read(
+                                 sending->ctx, &sending->response, &tokens)
+                           : 0;
+    if (tokens >= 0)
+        calm__limit_used(&sender->limit, pass, tokens);
+    judgement->pressure = CALM__PRESSURE_NONE;
+    judgement->verdict = GOOD;
+    if (rc == CALM_EFORMAT || rc == CALM_ELIMIT) {
+        judgement->verdict = AGAIN_ONCE;
+        sending->code = "malformed_answer";
+        snprintf(sending->cause, sizeof sending->cause,
+            "status %d, malformed answer: %s", sending->response.status,
+            calm_message(rc));
+        return 0;
+    }
+    return rc;
+}
+
+/* Without an answer. What is wrong on this machine ends the run. */
+static int judge_error(
+    struct calm__sending *sending, int rc, struct judgement *judgement)
+{
+    switch (rc) {
+    case -ETIMEDOUT:
+        judgement->pressure = CALM__PRESSURE_HIGH;
+        judgement->verdict = AGAIN;
+        sending->code = "timeout";
+        break;
+    case -EAGAIN:
+    case -ECONNREFUSED:
+    case -ECONNRESET:
+    case -ECONNABORTED:
+    case -EPIPE:
+    case -ENODATA:
+    case -EHOSTUNREACH:
+    case -ENETUNREACH:
+        judgement->verdict = AGAIN;
+        sending->code = "connection_error";
+        break;
+    case -ENOENT:
+    case CALM_EHTTP:
+    case CALM_ELIMIT:
+        judgement->verdict = FAIL;
+        sending->code =
+            rc == CALM_ELIMIT ? "answer_too_large" : "connection_error";
+        break;
+    case CALM_ETLS:
+        judgement->verdict = STOP;
+        sending->code = "tls_error";
+        break;
+    default:
+        return rc;
+    }
+    snprintf(
+        sending->cause, sizeof sending->cause, "%s", calm_message(rc));
+    return 0;
+}
+
+/* ---- what the headers say ---- */
+
+static void learn(struct calm__sender *sender, struct calm__allowance *which,
+    const struct calm__budget *budget)
+{
+    if (budget->remaining < 0)
+        return;
+    calm__limit_learn(&sender->limit, which, (double)budget->remaining,
+        budget->reset >= 0 ? calm_now() + budget->reset : 0);
+}
+
+static void read_hints(struct calm__sender *sender,
+    const calm_http_response *response, struct calm__hints *ret_hints)
+{
+    *ret_hints = CALM__HINTS_NONE;
+    int64_t date = calm__clock_date();
+    calm_http_header header;
+    for (size_t i = 0; calm_http_header_at(response, i, &header); i++)
+        calm__hints_header(
+            ret_hints, header.name, header.value, strlen(header.value), date);
+    learn(sender, &sender->limit.request_budget, &ret_hints->requests);
+    learn(sender, &sender->limit.token_budget, &ret_hints->tokens);
+}
+
+/* ---- an attempt ---- */
+
+static int exchange(
+    struct calm__sender *sender, struct calm__sending *sending)
+{
+    calm_http_request request = {
+        .method = sending->method ? sending->method : "POST",
+        .url = sending->url,
+        .headers = sending->headers,
+        .header_count = sending->header_count,
+        .body = sending->body,
+        .body_len = sending->len,
+    };
+    calm_timeout timeout;
+    calm_timeout_begin(&timeout, sender->request_timeout);
+    int rc = calm_http_send(sender->http, &request, &sending->response);
+    int ended = calm_timeout_end(&timeout, rc);
+    if (ended == -ETIMEDOUT && rc == -ECANCELED)
+        return calm_fail(-ETIMEDOUT, "no answer within %.3g s",
+            (double)sender->request_timeout / CALM_S);
+    return ended;
+}
+
+/* The place in the limit is given back in any case. */
+static int attempt(struct calm__sender *sender, struct calm__sending *sending,
+    struct judgement *judgement)
+{
+    struct calm__pass pass;
+    *judgement = (struct judgement){
+        .verdict = FAIL, .pressure = CALM__PRESSURE_OTHER, .hint = -1};
+    calm_http_response_clear(&sending->response);
+    int rc = calm__limit_enter(&sender->limit, sending->tokens, &pass);
+    if (rc < 0)
+        return rc;
+    sending->attempts++;
+    rc = exchange(sender, sending);
+    if (rc < 0) {
+        rc = judge_error(sending, rc, judgement);
+    } else {
+        struct calm__hints hints;
+        sender->reached = true;
+        read_hints(sender, &sending->response, &hints);
+        judge_answer(sending, &hints, judgement);
+        if (judgement->verdict == AGAIN)
+            judgement->hint = calm__hints_wait(&hints);
+        if (judgement->verdict == GOOD)
+            rc = judge_good(sender, sending, &pass, judgement);
+    }
+    calm__limit_leave(&sender->limit, &pass, judgement->pressure);
+    return rc;
+}
+
+/* ---- trying again ---- */
+
+static int wait_between(struct calm__sender *sender, int64_t wait)
+{
+    calm_timeout timeout;
+    calm_timeout_begin(&timeout, wait);
+    int rc = calm_event_wait(&sender->stopped);
+    rc = calm_timeout_end(&timeout, rc);
+    if (rc == 0)
+        return stopped(sender);
+    return rc == -ETIMEDOUT ? 0 : rc;
+}
+
+static int too_long(struct calm__sender *sender, int64_t hint)
+{
+    return calm__sender_stop(sender,
+        calm_fail(CALM_EREMOTE,
+            "the server asks to wait %" PRId64 " s, and %" PRId64
+            " s is the most",
+            hint / CALM_S, sender->wait_most / CALM_S));
+}
+
+static void probe_end(
+    struct calm__sender *sender, struct calm__sending *sending)
+{
+    if (sending->probes)
+        calm_mutex_unlock(&sender->probing);
+    sending->probes = false;
+}
+
+/* The budget of retries is used up before anything was reached: the others
+ * wait until one has found out whether somebody is there, with all the
+ * attempts that it has. Returns 1 to go on, or a code that ends the run. */
+static int probe(struct calm__sender *sender, struct calm__sending *sending)
+{
+    int rc = calm_mutex_lock(&sender->probing);
+    if (rc < 0)
+        return rc;
+    sending->probes = true;
+    if (!sender->reached && !sender->stop)
+        return 1;
+    probe_end(sender, sending);
+    return sender->stop ? stopped(sender) : 1;
+}
+
+/* Returns 1, 0 for no, or a code that ends the run. */
+static int may_try_again(struct calm__sender *sender,
+    struct calm__sending *sending, int64_t since, int64_t wait)
+{
+    if (sending->attempts >= sender->retry.attempts ||
+        calm_now() - since + wait > sender->retry.total)
+        return 0;
+    if (sending->probes || calm__limit_retry(&sender->limit))
+        return 1;
+    return sender->reached ? 0 : probe(sender, sending);
+}
+
+/* Waits for the next attempt. Returns 1 to make it, 0 to give up, or a code
+ * that ends the run. */
+static int try_again(struct calm__sender *sender, struct calm__sending *sending,
+    const struct judgement *judgement, int64_t since)
+{
+    int64_t hint = judgement->hint;
+    if (hint > sender->wait_most)
+        return too_long(sender, hint);
+    if (hint > 0)
+        calm__limit_pause(&sender->limit, calm_now() + hint);
+    int64_t wait = calm__random_upto(
+        calm_retry_wait(&sender->retry, sending->attempts));
+    if (hint > 0)
+        wait += hint;
+    int rc = may_try_again(sender, sending, since, wait);
+    if (rc <= 0)
+        return rc;
+    sender->retries++;
+    rc = wait_between(sender, wait);
+    return rc < 0 ? rc : 1;
+}
+
+/* ---- the fate ---- */
+
+static int stop_for(
+    struct calm__sender *sender, const struct calm__sending *sending)
+{
+    return calm__sender_stop(
+        sender, calm_fail(CALM_EREMOTE, "%s", sending->cause));
+}
+
+static int settle(struct calm__sender *sender, struct calm__sending *sending,
+    enum verdict verdict)
+{
+    sending->fate = verdict == GOOD ? CALM__ANSWERED
+                    : verdict == REFUSE ? CALM__REFUSED
+                                        : CALM__FAILED;
+    if (verdict == STOP)
+        return stop_for(sender, sending);
+    /* Nobody is there: the rows are better left than failed. */
+    if (verdict == FAIL && !sender->reached)
+        return stop_for(sender, sending);
+    if (sending->fate == CALM__REFUSED && sending->divisible)
+        return 0;
+    bool failed = sending->fate != CALM__ANSWERED;
+    if (!calm__failures_add(&sender->failures, failed))
+        return 0;
+    return calm__sender_stop(sender,
+        calm_fail(CALM_EREMOTE,
+            "%d of the last %d requests failed, the last with %s",
+            sender->failures.failed, CALM__FAILURES_WINDOW, sending->cause));
+}
+
+/* What VERDICT is when there is no further attempt. */
+static enum verdict at_last(enum verdict verdict)
+{
+    return verdict == AGAIN ? FAIL : verdict == AGAIN_ONCE ? REFUSE : verdict;
+}
+
+static int send_on(struct calm__sender *sender, struct calm__sending *sending)
+{
+    int64_t since = sending->since ? sending->since : calm_now();
+    bool once = false;
+    int more = 1;
+    calm__limit_request(&sender->limit);
+    while (more > 0) {
+        struct judgement judgement;
+        int rc = attempt(sender, sending, &judgement);
+        if (rc < 0)
+            return sender->stop && rc == sender->stop ? stopped(sender) : rc;
+        more = judgement.verdict == AGAIN ||
+               (judgement.verdict == AGAIN_ONCE && !once);
+        once |= judgement.verdict == AGAIN_ONCE;
+        if (more)
+            more = try_again(sender, sending, &judgement, since);
+        if (more == 0)
+            return settle(sender, sending, at_last(judgement.verdict));
+    }
+    return more;
+}
+
+int calm__sender_send(
+    struct calm__sender *sender, struct calm__sending *sending)
+{
+    int rc = send_on(sender, sending);
+    probe_end(sender, sending);
+    return rc;
+}
+
+void calm__sending_clear(struct calm__sending *sending)
+{
+    calm_http_response_clear(&sending->response);
+}

@@ -1,0 +1,91 @@
+/* ml/sender.h - a request to an API, sent until it has its fate
+ *
+ * The one layer that tries again. What is tried again, when, and how often
+ * stands in docs/errors.md; the table in sender.c is the same.
+ *
+ *     enter the limit -> send -> judge -+-> answered
+ *          ^                            +-> refused: wrong for these rows
+ *          |        wait, no slot held  +-> failed: for good
+ *          +---------- again <----------+-> stop: the run must end
+ */
+#ifndef CALM_ML_SENDER_H
+#define CALM_ML_SENDER_H
+
+#include "ml/api.h"
+#include "ml/failures.h"
+#include "ml/limit.h"
+
+#include <calm/http.h>
+#include <calm/retry.h>
+
+struct calm__sender {
+    /* Set by the opener. */
+    calm_http *http;
+    const calm_http_header *headers; /* of every request */
+    size_t header_count;
+    calm_retry_opts retry;   /* attempts, waits, and their total for a row */
+    int64_t request_timeout; /* of one attempt */
+    int64_t wait_most;       /* a server that asks for more ends the run */
+
+    struct calm__limit limit;
+    struct calm__failures failures;
+    uint64_t retries;
+    bool reached;       /* some answer has come, of whatever kind */
+    calm_mutex probing; /* held by the one who finds out */
+
+    /* Why the run must end: a code, with its sentence in STOP_CAUSE; 0 while
+     * it need not. Waits for retries end when STOPPED is set. */
+    int stop;
+    calm_event stopped;
+    char stop_cause[CALM_MESSAGE_MAX];
+};
+
+enum calm__fate {
+    CALM__ANSWERED,
+    CALM__REFUSED, /* 400, 413, 422, or an answer that cannot be read */
+    CALM__FAILED,
+};
+
+struct calm__sending {
+    /* Set by the caller; the url, body and headers stay its own. */
+    const char *method; /* NULL: POST */
+    const char *url;
+    const void *body;
+    size_t len;
+    const calm_http_header *headers; /* beside those of every request */
+    size_t header_count;
+    double tokens; /* about so many */
+    bool divisible; /* when it is refused, its rows are sent apart */
+    int64_t since; /* when the first attempt for these rows was made; 0: now */
+
+    /* Reads a good answer: 0, CALM_EFORMAT or CALM_ELIMIT with a sentence when
+     * it does not fit, which is asked for once more, or another code that
+     * ends the run. The tokens that were used go into *RET_TOKENS. */
+    int (*read)(void *ctx, const calm_http_response *response,
+        double *ret_tokens);
+    void *ctx;
+
+    /* What came of it, to be freed by calm__sending_clear(). */
+    enum calm__fate fate;
+    int attempts;
+    calm_http_response response; /* the last; status 0 when there was none */
+    char cause[CALM_MESSAGE_MAX];
+    const char *code; /* a name for the cause; static */
+
+    bool probes; /* private: holds sender->probing */
+};
+
+/* Begins one whose public fields are set: AT_ONCE as in limit.h. */
+void calm__sender_init(struct calm__sender *sender, size_t at_once);
+
+/* Sends. Returns 0 with a fate, or a code that ends the run: CALM_EREMOTE when
+ * the other side has said stop, -ECANCELED, -ENOMEM or another local one. */
+CALM_SUSPENDS int calm__sender_send(
+    struct calm__sender *sender, struct calm__sending *sending);
+void calm__sending_clear(struct calm__sending *sending);
+
+/* No more requests: everybody who waits to send is told CODE. The first stop
+ * counts. Returns CODE. */
+int calm__sender_stop(struct calm__sender *sender, int code);
+
+#endif
