@@ -43,6 +43,7 @@ extern "C" {
 #define CALM_EROW (-4099)    /* one row failed; the others go on */
 #define CALM_ETLS (-4100)    /* no secure connection: certificate, handshake */
 #define CALM_EHTTP (-4101)   /* an answer that is no HTTP, or not a good one */
+#define CALM_EREMOTE (-4102) /* the other side wants this to stop */
 
 /* The longest sentence that is kept, in bytes with its end; the rest is cut. */
 #define CALM_MESSAGE_MAX 1024

@@ -7,4 +7,7 @@
 /* Nanoseconds on CLOCK_MONOTONIC. */
 int64_t calm__clock_now(void);
 
+/* Nanoseconds since 1970: for dates that others have written. */
+int64_t calm__clock_date(void);
+
 #endif

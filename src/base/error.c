@@ -32,6 +32,7 @@ static const struct {
     {CALM_EROW, "CALM_EROW", "the row failed"},
     {CALM_ETLS, "CALM_ETLS", "no secure connection"},
     {CALM_EHTTP, "CALM_EHTTP", "the answer is not good HTTP"},
+    {CALM_EREMOTE, "CALM_EREMOTE", "the other side wants this to stop"},
     {-ETIMEDOUT, "ETIMEDOUT", "the timeout expired"},
     {-ESHUTDOWN, "ESHUTDOWN", "the queue was closed"},
 };

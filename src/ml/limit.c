@@ -35,7 +35,7 @@ static int64_t later(int64_t a, int64_t b)
 /* A budget is whole again after its reset, but how much that is is not known:
  * the next answer tells. */
 static int64_t budget_wait(
-    struct calm__budget *budget, double amount, int64_t now)
+    struct calm__allowance *budget, double amount, int64_t now)
 {
     if (budget->known && budget->reset > 0 && budget->reset <= now)
         budget->known = false;
@@ -97,7 +97,6 @@ int calm__limit_enter(
     rc = wait_for_room(limit, tokens);
     if (rc == 0) {
         limit->in_use++;
-        limit->sent++;
         if (limit->requests.pace > 0)
             calm_rate_give(&limit->requests, -1);
         if (limit->tokens.pace > 0)
@@ -156,22 +155,27 @@ void calm__limit_used(
     calm_event_set(&limit->changed);
 }
 
-void calm__limit_learn(struct calm__limit *limit, struct calm__budget *budget,
+void calm__limit_learn(struct calm__limit *limit, struct calm__allowance *budget,
     double remaining, int64_t reset)
 {
     double uncounted = limit->in_use > 0 ? (double)limit->in_use - 1 : 0;
-    *budget = (struct calm__budget){.known = true,
+    *budget = (struct calm__allowance){.known = true,
         .remaining = budget == &limit->request_budget ? remaining - uncounted
                                                       : remaining,
         .reset = reset};
     calm_event_set(&limit->changed);
 }
 
+void calm__limit_request(struct calm__limit *limit)
+{
+    limit->requests_made++;
+}
+
 bool calm__limit_retry(struct calm__limit *limit)
 {
-    if (limit->retried >= limit->sent / RETRY_SHARE + RETRY_LEAST)
+    if (limit->retries_made >= limit->requests_made / RETRY_SHARE + RETRY_LEAST)
         return false;
-    limit->retried++;
+    limit->retries_made++;
     return true;
 }
 

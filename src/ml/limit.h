@@ -22,7 +22,7 @@
 #include <calm/time.h>
 
 /* What a server has told of one budget, of requests or of tokens. */
-struct calm__budget {
+struct calm__allowance {
     bool known;
     double remaining;
     int64_t reset; /* when it is whole again, a calm_now(); 0: unknown */
@@ -39,7 +39,7 @@ struct calm__limit {
 
     /* How many in a time; the pace of a rate is 0 when there is none. */
     calm_rate requests, tokens;
-    struct calm__budget request_budget, token_budget;
+    struct calm__allowance request_budget, token_budget;
 
     int64_t resume; /* nobody enters before this time */
     int closed;     /* the code for all who would enter, or 0 */
@@ -48,7 +48,7 @@ struct calm__limit {
     calm_event changed; /* wakes the first */
 
     /* For a budget of retries: see calm__limit_retry(). */
-    uint64_t sent, retried;
+    uint64_t requests_made, retries_made;
 };
 
 /* AT_ONCE 0 is automatic. */
@@ -83,11 +83,13 @@ void calm__limit_used(
 
 /* The server has told: REMAINING of a budget that is whole again at RESET (0
  * when it did not say). What is under way may not have been counted yet. */
-void calm__limit_learn(struct calm__limit *limit, struct calm__budget *budget,
+void calm__limit_learn(struct calm__limit *limit, struct calm__allowance *budget,
     double remaining, int64_t reset);
 
-/* Takes one retry from the budget that keeps a dead server from being
- * hammered: 20 % of the requests sent, and 10. False when it is used up. */
+/* A budget keeps a dead server from being hammered: as many retries as a fifth
+ * of the requests, and 10. Counts a request before its first attempt; takes a
+ * retry from the budget, false when it is used up. */
+void calm__limit_request(struct calm__limit *limit);
 bool calm__limit_retry(struct calm__limit *limit);
 
 /* From now on everybody who would enter is told CODE. */
