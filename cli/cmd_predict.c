@@ -35,6 +35,9 @@ static void line_show(struct job *job)
     fprintf(stderr, ", %llu in flight, %llu failed",
         (unsigned long long)state->in_flight,
         (unsigned long long)state->failed);
+    if (state->at_once > 0)
+        fprintf(stderr, ", %llu retries, %.0f at once",
+            (unsigned long long)state->retries, state->at_once);
     fflush(stderr);
     job->line_shown = true;
 }
@@ -70,6 +73,14 @@ static void row_failed(
         cause);
     if (job->failures_told == SAME_MOST)
         complain("further rows that fail are counted, not shown");
+}
+
+static void on_warning(void *ctx, const char *text)
+{
+    struct job *job = ctx;
+    line_clear(job);
+    if (!job->quiet)
+        complain("warning: %s", text);
 }
 
 static void on_report(void *ctx, const char *text)
@@ -210,6 +221,8 @@ static int exit_code(const struct job *job)
 {
     if (job->code == 0)
         return job->state.failed > 0 ? EXIT_ROWS : EXIT_DONE;
+    if (job->code == CALM_EREMOTE)
+        return EXIT_REMOTE;
     bool machine = job->code == -ENOMEM || job->code == -EIO ||
                    job->code == -ENOSPC || job->code == -EMFILE ||
                    job->code == CALM_EFORMAT || job->code == CALM_ELIMIT;
@@ -219,6 +232,7 @@ static int exit_code(const struct job *job)
 static int run(struct job *job)
 {
     job->opts.on_failed = row_failed;
+    job->opts.on_warning = on_warning;
     job->opts.ctx = job;
     job->opts.drain = 10 * CALM_S;
     calm_run_opts opts = {

@@ -14,12 +14,43 @@ struct job {
     bool verbose, quiet;
     const char **missing;
     size_t missing_count;
+    calm_http_header *headers;
+    char **secrets; /* the values of headers that came from files, or NULL */
+    char *key;
     int64_t started;
     uint64_t failures_told;
     bool line_shown;
     int code; /* what calm_predict() returned */
     char cause[CALM_MESSAGE_MAX];
 };
+
+/* The options of a model behind a URL, remote_options.c. */
+enum {
+    OPT_REMOTE = 512,
+    OPT_URL = OPT_REMOTE,
+    OPT_API,
+    OPT_TEMPLATE,
+    OPT_RESULT_PATH,
+    OPT_CONCURRENCY,
+    OPT_RATE,
+    OPT_TOKEN_RATE,
+    OPT_TIMEOUT,
+    OPT_RETRIES,
+    OPT_MAX_FAILURES,
+    OPT_HEADER,
+    OPT_API_KEY_FILE,
+    OPT_CA_FILE,
+    OPT_UNIX_SOCKET,
+};
+
+extern const char remote_help[];
+
+/* Takes one of them; complains and returns false when its value is none. */
+bool remote_option(struct job *job, int option, char *text);
+
+/* Takes what the environment adds when all options are read. */
+void remote_options_end(struct job *job);
+void remote_options_clear(struct job *job);
 
 /* Fills JOB from the arguments, whose memory it keeps pointing to. Returns -1
  * to go on, else the code to exit with: --help and mistakes end here. */

@@ -8,12 +8,14 @@
 
 static const char help[] =
     "Usage: calm predict INPUT --model MODEL -o OUTPUT [OPTIONS]\n"
+    "       calm predict INPUT --url URL -o OUTPUT [OPTIONS]\n"
     "\n"
     "Runs the rows of INPUT through MODEL and writes a prediction for each.\n"
     "\n"
     "  INPUT                a .csv or .jsonl file, also .gz or .zst; - is "
     "stdin\n"
     "  --model MODEL        an XGBoost model, .json or .ubj\n"
+    "  --url URL            a model behind HTTP\n"
     "  -o, --output OUTPUT  a .csv or .jsonl file; - is stdout\n"
     "\n"
     "Columns:\n"
@@ -29,7 +31,7 @@ static const char help[] =
     "                       given several times\n"
     "\n"
     "How:\n"
-    "  --batch-size N       rows in a batch (4096)\n"
+    "  --batch-size N       rows in a batch (4096; 32 for a URL)\n"
     "  --threads N          batches computed at once (the processors)\n"
     "  --in-flight N        batches between reading and writing\n"
     "  --limit ROWS         read no more rows than these\n"
@@ -43,10 +45,12 @@ static const char help[] =
     "  --model-sha256 HEX   refuse another model file than this\n"
     "  --progress WHEN      auto, always or never\n"
     "  --summary FILE       the summary as JSON, too\n"
-    "  -v, --verbose        tell more;  -q, --quiet  only errors\n"
+    "  -v, --verbose        tell more;  -q, --quiet  only errors\n";
+
+static const char codes[] =
     "\n"
     "Exit codes: 0 done, 1 stopped by an error, 2 refused to start, 3 some\n"
-    "rows failed (see OUTPUT.errors.jsonl).\n";
+    "rows failed (see OUTPUT.errors.jsonl), 4 stopped by the server.\n";
 
 enum {
     OPT_MODEL = 256,
@@ -92,6 +96,20 @@ static const struct option options[] = {
     {"model-sha256", required_argument, NULL, OPT_MODEL_SHA256},
     {"progress", required_argument, NULL, OPT_PROGRESS},
     {"summary", required_argument, NULL, OPT_SUMMARY},
+    {"url", required_argument, NULL, OPT_URL},
+    {"api", required_argument, NULL, OPT_API},
+    {"template", required_argument, NULL, OPT_TEMPLATE},
+    {"result-path", required_argument, NULL, OPT_RESULT_PATH},
+    {"concurrency", required_argument, NULL, OPT_CONCURRENCY},
+    {"rate", required_argument, NULL, OPT_RATE},
+    {"token-rate", required_argument, NULL, OPT_TOKEN_RATE},
+    {"timeout", required_argument, NULL, OPT_TIMEOUT},
+    {"retries", required_argument, NULL, OPT_RETRIES},
+    {"max-failures", required_argument, NULL, OPT_MAX_FAILURES},
+    {"header", required_argument, NULL, OPT_HEADER},
+    {"api-key-file", required_argument, NULL, OPT_API_KEY_FILE},
+    {"ca-file", required_argument, NULL, OPT_CA_FILE},
+    {"unix-socket", required_argument, NULL, OPT_UNIX_SOCKET},
     {"verbose", no_argument, NULL, 'v'},
     {"quiet", no_argument, NULL, 'q'},
     {"help", no_argument, NULL, OPT_HELP},
@@ -189,6 +207,8 @@ static bool list_option(const char *const **list, char *text)
 
 static bool text_option(struct job *job, int option, char *text)
 {
+    if (option >= OPT_REMOTE)
+        return remote_option(job, option, text);
     calm_predict_opts *opts = &job->opts;
     switch (option) {
     case OPT_MODEL:
@@ -270,7 +290,7 @@ int predict_options_read(struct job *job, int argc, char **argv)
     opterr = 0;
     while ((option = getopt_long(argc, argv, ":o:vq", options, NULL)) != -1) {
         if (option == OPT_HELP) {
-            fputs(help, stdout);
+            printf("%s%s%s", help, remote_help, codes);
             return EXIT_DONE;
         }
         if (option == '?')
@@ -285,15 +305,20 @@ int predict_options_read(struct job *job, int argc, char **argv)
         return complain("predict: %s\nhint: see 'calm predict --help'",
             optind == argc ? "an INPUT is needed" : "one INPUT at a time");
     job->opts.input = argv[optind];
-    if (!job->opts.model)
-        return complain("predict: a model is needed: --model MODEL");
+    if (!job->opts.model == !job->opts.remote.url)
+        return complain(job->opts.model
+                            ? "predict: --model or --url, but not both"
+                            : "predict: a model is needed: --model MODEL or "
+                              "--url URL");
     if (!job->opts.output)
         return complain("predict: an output is needed: -o OUTPUT, - is stdout");
     if (job->summary && (same_file(job->summary, job->opts.input) ||
-                            same_file(job->summary, job->opts.model) ||
+                            (job->opts.model &&
+                                same_file(job->summary, job->opts.model)) ||
                             same_file(job->summary, job->opts.output)))
         return complain(
             "predict: --summary: '%s' is used otherwise", job->summary);
+    remote_options_end(job);
     return -1;
 }
 
@@ -302,4 +327,5 @@ void predict_options_clear(struct job *job)
     free((void *)job->opts.features);
     free((void *)job->opts.keep);
     free(job->missing);
+    remote_options_clear(job);
 }

@@ -4,10 +4,13 @@
 _calm_options() { # COMMAND
     case $1 in
     predict)
-        echo '--model --output --features --id --truth --keep --missing
+        echo '--model --url --output --features --id --truth --keep --missing
             --batch-size --threads --in-flight --limit --unordered
             --overwrite --separator --ragged --invalid-utf8 --csv-safe
-            --model-sha256 --progress --summary --verbose --quiet --help'
+            --api --template --result-path --concurrency --rate --token-rate
+            --timeout --retries --max-failures --header --api-key-file
+            --ca-file --unix-socket --model-sha256 --progress --summary
+            --verbose --quiet --help'
         ;;
     serve)
         echo '--port --port-file --host --expose --token-file --max-batch
@@ -28,14 +31,17 @@ _calm_options() { # COMMAND
 # knows, nothing when files may follow.
 _calm_values() { # OPTION
     case $1 in
+    --api) echo 'samples v2 v1 openai' ;;
+    --concurrency) echo 'auto' ;;
     --progress) echo 'auto always never' ;;
     --ragged) echo 'fail pad skip' ;;
     --invalid-utf8) echo 'fail replace pass' ;;
     --features | --id | --truth | --keep | --missing | --batch-size | \
         --threads | --in-flight | --limit | --separator | --model-sha256 | \
-        --port | --host | --max-batch | --max-delay | --queue | --max-body | \
-        --connections | --drain | --tasks | --duration | --work | --repeat | \
-        --warmup)
+        --url | --result-path | --rate | --token-rate | --timeout | \
+        --retries | --max-failures | --header | --port | --host | \
+        --max-batch | --max-delay | --queue | --max-body | --connections | \
+        --drain | --tasks | --duration | --work | --repeat | --warmup)
         echo '-'
         ;;
     esac

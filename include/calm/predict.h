@@ -14,6 +14,7 @@
 #define CALM_PREDICT_H
 
 #include <calm/csv.h>
+#include <calm/http.h>
 #include <calm/model.h>
 #include <calm/time.h>
 
@@ -21,13 +22,56 @@
 extern "C" {
 #endif
 
+/* What a URL speaks. */
+enum calm_api {
+    CALM_API_GUESS,   /* by the URL, and by what the input looks like */
+    CALM_API_SAMPLES, /* {"samples": [...]} -> {"predictions": [...]} */
+    CALM_API_V2,      /* the Open Inference Protocol, JSON or binary */
+    CALM_API_V1,      /* {"instances": [...]} of TensorFlow Serving, KServe */
+    CALM_API_OPENAI,  /* the input has lines of OpenAI's Batch format */
+};
+
+/* A model behind HTTP; zero means default. */
+typedef struct calm_remote_opts {
+    const char *url; /* http:// or https:// */
+    enum calm_api api;
+
+    /* A file with the body of a request, in which {{column}} stands for a
+     * row's value. One request for each row. */
+    const char *template_file;
+
+    /* Where in an answer the results are, such as "outputs.scores" or
+     * "choices[0].message.content"; for v2 the name of an output. */
+    const char *result_path;
+
+    size_t at_once;      /* requests; default: as many as the server takes */
+    double request_rate; /* requests a second at most; default: no limit */
+    double token_rate;   /* tokens a second at most; default: no limit */
+    int64_t timeout;     /* of an attempt; default: 30 s without a byte, and
+                          * 10 minutes in all */
+    int attempts;        /* for each request; default 5 */
+    int64_t wait_most;   /* that a server may ask for; default 300 s */
+    int failures_most;   /* among the last 100 requests that end the run;
+                          * default 50, above 100 none do */
+    size_t answer_max;   /* decoded bytes; default 16 MiB */
+
+    /* Of every request. The key is a secret: it is sent as a bearer token,
+     * and shown nowhere. */
+    const calm_http_header *headers;
+    size_t header_count;
+    const char *key;
+
+    const char *ca_file, *unix_path; /* as in <calm/http.h> */
+} calm_remote_opts;
+
 /* Options of calm_predict(); zero means default. All texts stay the caller's
  * and must live as long as the call. */
 typedef struct calm_predict_opts {
     const char *input;  /* .csv, .jsonl, either with .gz or .zst; "-": stdin */
     const char *output; /* .csv or .jsonl; "-": CSV to stdout, not atomic */
-    const char *model;
+    const char *model; /* this, or remote.url */
     const char *model_sha256;
+    calm_remote_opts remote;
 
     /* In the model's order, ending with NULL; default: the model's own names,
      * else every column but ID and TRUTH. */
@@ -52,6 +96,9 @@ typedef struct calm_predict_opts {
      * LINE of the input from 1. */
     void (*on_failed)(
         void *ctx, uint64_t row, uint64_t line, const char *cause);
+
+    /* Is told what is odd and no error. */
+    void (*on_warning)(void *ctx, const char *text);
     void *ctx;
 } calm_predict_opts;
 
@@ -63,6 +110,7 @@ typedef struct calm_predict_state {
     uint64_t failed;    /* written to the errors */
     uint64_t in_flight; /* rows */
     uint64_t retries;   /* requests that were made again */
+    double at_once;     /* requests that may be under way now; 0: no API */
     uint64_t bytes;     /* of the input, and its size if known, else 0 */
     uint64_t size;
     int64_t started; /* calm_now() when the first row was read, 0 before */

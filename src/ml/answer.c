@@ -110,6 +110,19 @@ static int json_row(
 
 /* ---- a row that failed ---- */
 
+void calm__answer_failure(const struct calm__row *row, calm_json_writer *json)
+{
+    calm_json_put_key(json, "attempts");
+    calm_json_put_int(json, row->attempts);
+    calm_json_put_key(json, "status");
+    if (row->http_status > 0)
+        calm_json_put_int(json, row->http_status);
+    else
+        calm_json_put_null(json);
+    calm_json_put_key(json, "cause");
+    calm_json_put_text(json, row->cause ? row->cause : "unknown");
+}
+
 /* A line of JSON: row, line, id, attempts, status, cause. */
 static int error_row(const struct place *place)
 {
@@ -125,15 +138,7 @@ static int error_row(const struct place *place)
         json_cell(&json, place->id);
     else
         calm_json_put_uint(&json, row->row);
-    calm_json_put_key(&json, "attempts");
-    calm_json_put_int(&json, row->attempts);
-    calm_json_put_key(&json, "status");
-    if (row->http_status > 0)
-        calm_json_put_int(&json, row->http_status);
-    else
-        calm_json_put_null(&json);
-    calm_json_put_key(&json, "cause");
-    calm_json_put_text(&json, row->cause ? row->cause : "unknown");
+    calm__answer_failure(row, &json);
     calm_json_end_object(&json);
     return calm_json_end_line(&json);
 }

@@ -32,6 +32,9 @@ struct calm__answer {
  * columns would have one name. */
 int calm__answer_head(const struct calm__answer *answer, calm_bytes *out);
 
+/* The members attempts, status and cause of a row that failed. */
+void calm__answer_failure(const struct calm__row *row, calm_json_writer *json);
+
 /* The rows of a batch: into its output, or its errors where they failed, and
  * what is counted of them. Returns 0 or -ENOMEM. */
 int calm__answer_batch(

@@ -460,7 +460,10 @@ static int work_open(struct work *work)
     struct calm__sink *sink = NULL;
     int rc = output_is_free(opts);
     if (rc == 0)
-        rc = calm__predictor_model_open(opts, work->state, &work->predictor);
+        rc = opts->remote.url ? calm__predictor_remote_open(
+                                    opts, work->state, &work->predictor)
+                              : calm__predictor_model_open(
+                                    opts, work->state, &work->predictor);
     if (rc == 0)
         rc = calm__dataset_open(&dataset, &work->dataset);
     if (rc == 0)
@@ -570,8 +573,9 @@ static void work_close(struct work *work)
 int calm_predict(const calm_predict_opts *opts, calm_predict_state *ret_state)
 {
     *ret_state = (calm_predict_state){0};
-    if (!opts->input || !opts->output || !opts->model)
-        return calm_fail(-EINVAL, "an input, a model and an output are needed");
+    if (!opts->input || !opts->output || !opts->model == !opts->remote.url)
+        return calm_fail(-EINVAL,
+            "an input, an output, and a model or a URL are needed");
     struct work work = {.opts = opts, .state = ret_state, .end = 1};
     int rc = calm__selection_add(
         &work.wanted, 0, opts->limit ? opts->limit : CALM__ALL_ROWS);

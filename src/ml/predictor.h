@@ -100,4 +100,8 @@ struct calm__predictor_methods {
 int calm__predictor_model_open(const calm_predict_opts *opts,
     calm_predict_state *state, struct calm__predictor **ret_predictor);
 
+/* A model behind an API. The same. */
+int calm__predictor_remote_open(const calm_predict_opts *opts,
+    calm_predict_state *state, struct calm__predictor **ret_predictor);
+
 #endif
