@@ -252,12 +252,17 @@ static int put_float_binary(const struct calm__api *api, size_t column,
     int rc = float_of(api, column, type, cell, &number, &value);
     if (rc < 0)
         return rc;
+    rc = calm__bytes_room(out, sizeof value);
+    if (rc < 0)
+        return rc;
     float narrow = (float)value;
-    uint16_t half = half_of(value);
+    uint16_t half = type->size == 2 ? half_of(value) : 0;
     const void *data = type->size == 8   ? (void *)&value
                        : type->size == 4 ? (void *)&narrow
                                          : (void *)&half;
-    return calm_bytes_append(out, data, type->size);
+    memcpy(out->data + out->len, data, type->size);
+    out->len += type->size;
+    return 0;
 }
 
 int calm__element_put_binary(const struct calm__api *api, size_t column,
