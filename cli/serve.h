@@ -9,6 +9,7 @@ struct serving {
     calm_serve_model *models;
     char *token; /* from a file; the environment's is the environment's */
     const char *port_file;
+    const char **drills;
     bool verbose, quiet;
     bool open; /* it got so far */
     int64_t started;

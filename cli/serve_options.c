@@ -36,6 +36,13 @@ static const char help[] =
     "  --drain TIME         for what is in flight at the end (10s)\n"
     "  -v, --verbose        tell more;  -q, --quiet  only errors\n"
     "\n"
+    "To try clients:\n"
+    "  --drill WHAT         misbehave: delay=50ms, fail=503:0.1 and others, "
+    "see\n"
+    "                       calm-serve(1); may be given several times\n"
+    "  --allow-drill        a request may ask for it, by X-Calm-Drill: WHAT\n"
+    "  --seed N             of the chance in it (0)\n"
+    "\n"
     "GET /v2 and /metrics tell about it; POST /predict, "
     "/v2/models/NAME/infer\n"
     "and /v1/models/NAME:predict predict.\n"
@@ -58,6 +65,9 @@ enum {
     OPT_MAX_BODY,
     OPT_CONNECTIONS,
     OPT_DRAIN,
+    OPT_DRILL,
+    OPT_ALLOW_DRILL,
+    OPT_SEED,
     OPT_HELP,
 };
 
@@ -74,6 +84,9 @@ static const struct option options[] = {
     {"max-body", required_argument, NULL, OPT_MAX_BODY},
     {"connections", required_argument, NULL, OPT_CONNECTIONS},
     {"drain", required_argument, NULL, OPT_DRAIN},
+    {"drill", required_argument, NULL, OPT_DRILL},
+    {"allow-drill", no_argument, NULL, OPT_ALLOW_DRILL},
+    {"seed", required_argument, NULL, OPT_SEED},
     {"verbose", no_argument, NULL, 'v'},
     {"quiet", no_argument, NULL, 'q'},
     {"help", no_argument, NULL, OPT_HELP},
@@ -146,6 +159,19 @@ static bool token_option(struct serving *serving, const char *path)
     return true;
 }
 
+static bool drill_option(struct serving *serving, const char *text)
+{
+    size_t count = serving->opts.drill_count + 1;
+    const char **drills = realloc(serving->drills, count * sizeof *drills);
+    if (!drills)
+        return complain("serve: no memory"), false;
+    drills[count - 1] = text;
+    serving->drills = drills;
+    serving->opts.drills = drills;
+    serving->opts.drill_count = count;
+    return true;
+}
+
 static bool number_option(struct serving *serving, int option, const char *text)
 {
     calm_serve_opts *opts = &serving->opts;
@@ -179,6 +205,10 @@ static bool text_option(struct serving *serving, int option, char *text)
         return token_option(serving, text);
     case OPT_MAX_DELAY:
         return delay_option("--max-delay", text, &serving->opts.max_delay);
+    case OPT_DRILL:
+        return drill_option(serving, text);
+    case OPT_SEED:
+        return number_read("--seed", text, 0, &serving->opts.seed);
     case OPT_DRAIN:
         return delay_option("--drain", text, &serving->opts.drain);
     default:
@@ -191,6 +221,8 @@ static bool flag_option(struct serving *serving, int option)
     switch (option) {
     case OPT_EXPOSE:
         return serving->opts.expose = true;
+    case OPT_ALLOW_DRILL:
+        return serving->opts.allow_drill = true;
     case 'v':
         return serving->verbose = true;
     case 'q':
@@ -262,6 +294,7 @@ int serve_options_read(struct serving *serving, int argc, char **argv)
 void serve_options_clear(struct serving *serving)
 {
     free(serving->models);
+    free(serving->drills);
     if (serving->token)
         explicit_bzero(serving->token, strlen(serving->token));
     free(serving->token);

@@ -15,7 +15,7 @@ _calm_options() { # COMMAND
     serve)
         echo '--port --port-file --host --expose --token-file --max-batch
             --max-delay --queue --threads --max-body --connections --drain
-            --verbose --quiet --help'
+            --drill --allow-drill --seed --verbose --quiet --help'
         ;;
     compare)
         echo '--tasks --duration --work --repeat --warmup --dir --json --plot
@@ -41,7 +41,8 @@ _calm_values() { # OPTION
         --url | --result-path | --rate | --token-rate | --timeout | \
         --retries | --max-failures | --header | --port | --host | \
         --max-batch | --max-delay | --queue | --max-body | --connections | \
-        --drain | --tasks | --duration | --work | --repeat | --warmup)
+        --drain | --drill | --seed | --tasks | --duration | --work | \
+        --repeat | --warmup)
         echo '-'
         ;;
     esac

@@ -68,7 +68,6 @@ struct calm_request {
     char type[96];
     struct calm__header *headers;
     enum calm__misdeed misdeed;
-    size_t cut_at;
 };
 
 struct calm__phase_list {
@@ -80,8 +79,11 @@ struct calm__phase_list {
 bool calm__header_is_name(const char *name);
 
 /* Makes the answer misbehave. */
-void calm__respond_cut(calm_request *request, size_t at);
+void calm__respond_cut(calm_request *request); /* in the middle */
 void calm__respond_reset(calm_request *request);
+
+/* Takes so many bytes off the end of the answer. */
+void calm__respond_shorten(calm_request *request, size_t bytes);
 
 /* Forgets what was asked and answered, for the next request. */
 void calm__request_reset(calm_request *request);

@@ -96,10 +96,14 @@ int calm_respond_header(
     return -ENOSYS;
 }
 
-void calm__respond_cut(calm_request *request, size_t at)
+void calm__respond_cut(calm_request *request)
 {
 }
 
 void calm__respond_reset(calm_request *request)
+{
+}
+
+void calm__respond_shorten(calm_request *request, size_t bytes)
 {
 }

@@ -143,10 +143,15 @@ int calm_respond_header(
     return 0;
 }
 
-void calm__respond_cut(calm_request *request, size_t at)
+void calm__respond_cut(calm_request *request)
 {
     request->misdeed = CALM__CUT;
-    request->cut_at = at;
+}
+
+void calm__respond_shorten(calm_request *request, size_t bytes)
+{
+    size_t *len = &request->answer.len;
+    *len -= *len < bytes ? *len : bytes;
 }
 
 void calm__respond_reset(calm_request *request)
@@ -188,8 +193,7 @@ static struct MHD_Response *cut_response(calm_request *request)
     if (!body)
         return NULL;
     size_t len = request->answer.len;
-    *body = (struct cut_body){
-        request->answer.data, request->cut_at < len ? request->cut_at : len};
+    *body = (struct cut_body){request->answer.data, len / 2};
     struct MHD_Response *response =
         MHD_create_response_from_callback(len, 4096, cut_read, body, cut_free);
     if (response)

@@ -71,6 +71,24 @@ int calm__exchange_json(
     return rc;
 }
 
+static void openai_error_put(
+    calm_json_writer *json, const char *code, const char *text)
+{
+    calm_json_begin_object(json);
+    calm_json_put_key(json, "message");
+    calm_json_put_text(json, text);
+    calm_json_put_key(json, "type");
+    calm_json_put_text(json, code ? code : "invalid_request_error");
+    calm_json_put_key(json, "param");
+    calm_json_put_null(json);
+    calm_json_put_key(json, "code");
+    if (code)
+        calm_json_put_text(json, code);
+    else
+        calm_json_put_null(json);
+    calm_json_end_object(json);
+}
+
 int calm__exchange_refuse(
     struct calm__exchange *exchange, int status, const char *format, ...)
 {
@@ -83,7 +101,10 @@ int calm__exchange_refuse(
     va_end(args);
     calm_json_begin_object(&json);
     calm_json_put_key(&json, "error");
-    calm_json_put_text(&json, text);
+    if (exchange->code || exchange->endpoint == CALM__SERVE_EMBEDDINGS)
+        openai_error_put(&json, exchange->code, text);
+    else
+        calm_json_put_text(&json, text);
     calm_json_end_object(&json);
     return calm__exchange_json(exchange, status, &json);
 }
@@ -132,7 +153,7 @@ int calm__serve_compute(struct calm__exchange *exchange, calm_fn *fn, void *arg)
 }
 
 int calm__serve_predict(struct calm__exchange *exchange,
-    const struct calm__matrix *matrix, float **ret_values)
+    struct calm__matrix *matrix, float **ret_values)
 {
     struct calm__batcher *batcher = &exchange->served->batcher;
     size_t numbers;
@@ -143,13 +164,16 @@ int calm__serve_predict(struct calm__exchange *exchange,
     float *values = calm__alloc((numbers + 1) * sizeof *values);
     if (!values)
         return calm_fail(-ENOMEM, "no memory for %zu values", numbers);
-    int rc = matrix->rows > 0 ? calm__batcher_predict(batcher, matrix->values,
-                                    matrix->rows, values)
-                              : 0;
+    int rc = calm__drill_within(exchange, matrix);
+    if (rc == 0 && matrix->rows > 0)
+        rc = calm__batcher_predict(
+            batcher, matrix->values, matrix->rows, values);
     if (rc < 0)
         free(values);
     else
         *ret_values = values;
+    if (rc == 0 && matrix->rows > 0 && calm__drill_fewer(exchange))
+        matrix->rows--;
     return rc;
 }
 
@@ -190,10 +214,11 @@ static int token_check(struct calm__exchange *exchange)
         exchange, 401, "a token is needed: Authorization: Bearer TOKEN");
 }
 
-static bool predicts(enum calm__endpoint endpoint)
+static bool works(enum calm__endpoint endpoint)
 {
     return endpoint == CALM__SERVE_INFER || endpoint == CALM__SERVE_SAMPLES ||
-           endpoint == CALM__SERVE_V1_PREDICT;
+           endpoint == CALM__SERVE_V1_PREDICT ||
+           endpoint == CALM__SERVE_EMBEDDINGS;
 }
 
 /* What can only be something else: a form with files, text of another kind. No
@@ -239,6 +264,8 @@ static int endpoint_call(struct calm__exchange *exchange)
         return calm__serve_infer(exchange);
     case CALM__SERVE_METRICS:
         return calm__serve_metrics(exchange);
+    case CALM__SERVE_EMBEDDINGS:
+        return calm__serve_embed(exchange);
     default:
         return calm__serve_about(exchange);
     }
@@ -249,7 +276,9 @@ static int exchange_run(struct calm__exchange *exchange)
     int rc = token_check(exchange);
     if (rc == 1)
         rc = calm__serve_route(exchange);
-    if (rc == 1 && predicts(exchange->endpoint))
+    if (rc == 1)
+        rc = calm__drill_before(exchange, works(exchange->endpoint));
+    if (rc == 1 && works(exchange->endpoint))
         rc = body_check(exchange);
     return rc == 1 ? endpoint_call(exchange) : rc;
 }
@@ -263,6 +292,7 @@ static int handle(calm_request *request, void *ctx)
         rc = calm__exchange_failed(&exchange, rc);
     if (rc < 0)
         exchange.status = 500; /* what the server makes of an error */
+    calm__drill_after(&exchange);
     calm__serve_count(&exchange);
     return rc;
 }
@@ -382,6 +412,18 @@ static int exposure_check(
     return 0;
 }
 
+static int drills_read(calm_serve *service, const calm_serve_opts *opts)
+{
+    struct calm__drills *drills = &service->drills;
+    drills->random = opts->seed;
+    drills->asked = opts->allow_drill;
+    drills->any = opts->drill_count > 0;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < opts->drill_count; i++)
+        rc = calm__drill_parse(&drills->standing, opts->drills[i]);
+    return rc;
+}
+
 static int open_all(calm_serve *service, const calm_serve_opts *opts)
 {
     calm_server_opts server_opts = {.host = opts->host,
@@ -391,7 +433,9 @@ static int open_all(calm_serve *service, const calm_serve_opts *opts)
         .body_most = opts->body_most,
         .connections_most = opts->connections_most,
         .drain = opts->drain};
-    int rc = token_copy(service, opts->token);
+    int rc = drills_read(service, opts);
+    if (rc == 0)
+        rc = token_copy(service, opts->token);
     if (rc == 0)
         rc = models_load(service, opts);
     if (rc == 0)

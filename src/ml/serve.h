@@ -7,13 +7,15 @@
  *     serve_tensor.c   its tensors -> rows, and back
  *     serve_about.c    health, metadata
  *     serve_metrics.c  /metrics
- *     serve_drill.c    misbehaving on purpose
+ *     serve_drill.c    misbehaving on purpose, as serve_drill_words.c reads it
+ *     serve_embed.c    a drill that looks like OpenAI's embeddings
  *     batcher.c        rows of many requests, predicted together
  */
 #ifndef CALM_ML_SERVE_H
 #define CALM_ML_SERVE_H
 
 #include "ml/batcher.h"
+#include "ml/serve_drill.h"
 
 #include <calm/bytes.h>
 #include <calm/json.h>
@@ -37,6 +39,7 @@ enum calm__endpoint {
     CALM__SERVE_V1_PREDICT,
     CALM__SERVE_SAMPLES,
     CALM__SERVE_METRICS,
+    CALM__SERVE_EMBEDDINGS, /* a drill */
     CALM__SERVE_ENDPOINTS,
 };
 
@@ -70,6 +73,7 @@ struct calm_serve {
     char *token;
     size_t body_most;
     struct calm__serve_metrics metrics;
+    struct calm__drills drills;
     char url[128];
 };
 
@@ -81,6 +85,10 @@ struct calm__exchange {
     struct calm__served *served; /* where the path names a model */
     int status;
     int64_t started;
+
+    struct calm__drill drill;
+    bool drilled;     /* it counts among the active ones */
+    const char *code; /* an error's, in the manner of OpenAI; or NULL */
 };
 
 /* Rows of numbers, row after row. */
@@ -121,8 +129,19 @@ int calm__feature_names_make(struct calm__served *served);
 /* Endpoints: answer, and return 0 or what went wrong. */
 CALM_SUSPENDS int calm__serve_samples(struct calm__exchange *exchange);
 CALM_SUSPENDS int calm__serve_infer(struct calm__exchange *exchange);
+CALM_SUSPENDS int calm__serve_embed(struct calm__exchange *exchange);
 int calm__serve_about(struct calm__exchange *exchange);
 int calm__serve_metrics(struct calm__exchange *exchange);
+
+/* Drills, if there are any. WORKS: the endpoint does more than telling. The
+ * first returns 1 to go on, 0 when it has answered; the second a failure of a
+ * poisoned matrix, the third whether a prediction shall be missing. */
+CALM_SUSPENDS int calm__drill_before(
+    struct calm__exchange *exchange, bool works);
+int calm__drill_within(
+    struct calm__exchange *exchange, const struct calm__matrix *matrix);
+bool calm__drill_fewer(struct calm__exchange *exchange);
+void calm__drill_after(struct calm__exchange *exchange);
 
 /* Counts an exchange that is over. */
 void calm__serve_count(const struct calm__exchange *exchange);
@@ -133,7 +152,7 @@ int calm__json_of_request(const struct calm__exchange *exchange,
 
 /* Predicts the matrix; RET_VALUES is from malloc(). */
 CALM_SUSPENDS int calm__serve_predict(struct calm__exchange *exchange,
-    const struct calm__matrix *matrix, float **ret_values);
+    struct calm__matrix *matrix, float **ret_values);
 
 /* Work on a request that may be long: on the CPU pool when the body is. */
 CALM_SUSPENDS int calm__serve_compute(

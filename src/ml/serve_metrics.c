@@ -24,6 +24,7 @@ static const char *const endpoints[CALM__SERVE_ENDPOINTS] = {
     [CALM__SERVE_V1_PREDICT] = "v1_predict",
     [CALM__SERVE_SAMPLES] = "predict",
     [CALM__SERVE_METRICS] = "metrics",
+    [CALM__SERVE_EMBEDDINGS] = "embeddings",
 };
 
 /* The last is for all others. */
@@ -214,6 +215,9 @@ int calm__serve_metrics(struct calm__exchange *exchange)
         "Requests that have begun and are not yet answered.");
     put(&page, "calm_serve_requests_in_flight %zu\n",
         calm_server_requests(service->server));
+    family(&page, "drills_total", "counter", "Misdeeds that were asked for.");
+    put(&page, "calm_serve_drills_total %llu\n",
+        (unsigned long long)service->drills.done);
     batchers_put(&page, service);
     int rc = page.rc;
     if (rc == 0)

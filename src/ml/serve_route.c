@@ -25,6 +25,7 @@ static const struct route {
     {{"predict"}, CALM__SERVE_SAMPLES, true},
     {{"models", "M", "predict"}, CALM__SERVE_SAMPLES, true},
     {{"v1", "predict"}, CALM__SERVE_SAMPLES, true},
+    {{"v1", "embeddings"}, CALM__SERVE_EMBEDDINGS, true},
     {{"v1", "models"}, CALM__SERVE_V1_LIST, false},
     {{"v1", "models", "M:predict"}, CALM__SERVE_V1_PREDICT, true},
     {{"v1", "models", "M", "versions", "V:predict"}, CALM__SERVE_V1_PREDICT,
@@ -184,6 +185,9 @@ int calm__serve_route(struct calm__exchange *exchange)
         for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
             if (!route_fits(&routes[i], &path, lens))
                 continue;
+            if (routes[i].endpoint == CALM__SERVE_EMBEDDINGS &&
+                !exchange->service->drills.standing.openai)
+                break;
             exchange->endpoint = routes[i].endpoint;
             int rc = names_read(exchange, &routes[i], &path, lens);
             return rc == 1 ? method_check(exchange, &routes[i]) : rc;

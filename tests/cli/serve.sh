@@ -31,4 +31,8 @@ check "and a token" \
     exits 2 "$calm" serve model.json --port 0 --host 0.0.0.0 --expose
 check "a file without a token is refused" \
     exits 2 "$calm" serve model.json --port 0 --token-file /dev/null
+check "a drill that is none is refused" \
+    exits 2 "$calm" serve model.json --port 0 --drill delay=soon
+check "and one that does not exist" \
+    exits 2 "$calm" serve model.json --port 0 --drill explode
 finish

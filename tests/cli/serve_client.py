@@ -608,10 +608,105 @@ def ending():
     server.process.stderr.close()
 
 
+def drills():
+    ask = {"samples": rows[:4]}
+    with serving("--allow-drill", "--drill", "openai") as server:
+        def drilled(what, path="/predict", value=ask):
+            try:
+                return server.post(path, value, {"X-Calm-Drill": what})
+            except (http.client.HTTPException, ConnectionError) as error:
+                return type(error).__name__, error
+
+        check("without a drill all is well", server.post("/predict", ask)[0]
+              == 200)
+        began = time.monotonic()
+        status, _ = drilled("delay=300ms")
+        check("a delay waits", status == 200 and
+              time.monotonic() - began >= 0.3)
+        check("a failure has its status", drilled("fail=418")[0] == 418)
+        status, headers, _ = server.ask(
+            "POST", "/predict", json.dumps(ask),
+            {"X-Calm-Drill": "throttle=1:2s"})
+        check("a throttle says when to come again",
+              (status, headers["Retry-After"]) == (429, "2"))
+        check("a cut body is shorter than declared",
+              drilled("cut")[0] == "IncompleteRead", drilled("cut"))
+        check("a reset is one", drilled("reset")[0] == "ConnectionResetError",
+              drilled("reset"))
+        check("a count may be wrong",
+              len(drilled("fewer")[1]["predictions"]) == 3)
+        check("JSON may be malformed",
+              isinstance(drilled("malformed")[1], bytes))
+        check("a poisoned value fails its request alone",
+              drilled(f"poison={rows[2][0]}")[0] == 400 and
+              drilled("poison=12345")[0] == 200)
+        check("drills may be listed", drilled("delay=1ms, fail=503")[0] == 503)
+        for what in ("explode", "fail", "fail=200", "delay=uniform:2s:1s",
+                     "cut=2", "slow=0.5", "delay=1s:2s:3s:4s:5s"):
+            check(f"'{what}' is no drill", drilled(what)[0] == 400)
+        peer = socket.create_connection(("127.0.0.1", server.port), 1)
+        peer.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nX-Calm-Drill: "
+                     b"silent\r\nContent-Length: 15\r\n\r\n"
+                     b'{"samples": []}')
+        check("a silent server never answers",
+              receive_all(peer) == b"<still open>")
+        peer.close()
+        status, answer = server.post(
+            "/v1/embeddings", {"model": "m", "input": ["a b", "a b", "c"]})
+        data = answer["data"]
+        check("embeddings are those of the text",
+              [item["index"] for item in data] == [0, 1, 2] and
+              data[0]["embedding"] == data[1]["embedding"] !=
+              data[2]["embedding"] and
+              answer["usage"] == {"prompt_tokens": 5, "total_tokens": 5})
+        status, answer = drilled("quota=1", "/v1/embeddings", {"input": "a"})
+        status, answer = drilled("quota=1", "/v1/embeddings", {"input": "a"})
+        check("a quota ends", status == 429 and
+              answer["error"]["code"] == "insufficient_quota", answer)
+        check("an input that is none is 400",
+              server.post("/v1/embeddings", {"input": 7})[0] == 400)
+    with serving("--drill", "concurrent=2:503,delay=200ms") as server:
+        got = []
+        threads = [threading.Thread(target=lambda: got.append(
+            server.post("/predict", ask)[0])) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        check("only so many at once", sorted(got) == [200] * 2 + [503] * 4, got)
+        check("a header without --allow-drill is none",
+              server.post("/predict", ask, {"X-Calm-Drill": "fail=500"})[0] ==
+              200)
+        check("health is never drilled",
+              server.get("/v2/health/ready")[0] == 200)
+    chance = []
+    for _ in range(2):
+        with serving("--drill", "fail=500:0.3", "--seed", "7") as server:
+            chance.append([server.post("/predict", ask)[0]
+                           for _ in range(60)])
+    check("the same seed gives the same failures",
+          chance[0] == chance[1] and 5 < chance[0].count(500) < 35, chance[0])
+    with serving("--drill", "ratelimit=2:500ms,times=100") as server:
+        answers = [server.ask("POST", "/predict", json.dumps(ask))
+                   for _ in range(3)]
+        check("a limit counts down in the headers",
+              [(status, headers["x-ratelimit-remaining-requests"])
+               for status, headers, _ in answers] ==
+              [(200, "1"), (200, "0"), (429, "0")] and
+              answers[2][1]["Retry-After"] == "1" and
+              answers[0][1]["x-ratelimit-reset-requests"].endswith("ms"))
+        time.sleep(0.6)
+        check("and begins anew", server.post("/predict", ask)[0] == 200)
+    with serving("--drill", "fail=503,times=2") as server:
+        check("misdeeds may have an end", [server.post("/predict", ask)[0]
+                                           for _ in range(4)] ==
+              [503, 503, 200, 200])
+
+
 with serving(models=(MODEL, f"second={MODEL}")) as shared:
     for part in (protocols, inference, malformed, binary, hostile, vanishing,
                  metrics):
         part(shared)
-for part in (together, limits, token, ending):
+for part in (together, limits, token, drills, ending):
     part()
 sys.exit(failed)
