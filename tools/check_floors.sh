@@ -29,7 +29,7 @@ includes | awk '
         home["curl/curl.h"] = home["microhttpd.h"] = "io"
         home["simdjson.h"] = home["zlib.h"] = home["zstd.h"] = "io"
         home["netdb.h"] = "io"
-        home["xgboost/c_api.h"] = "ml"
+        home["xgboost/c_api.h"] = home["xxhash.h"] = "ml"
         home["ucontext.h"] = "core"
     }
 
