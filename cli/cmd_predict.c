@@ -26,7 +26,7 @@ static void line_show(struct job *job)
     double seconds = calm_seconds_since(state->started);
     uint64_t done = state->ok + state->failed;
     fprintf(stderr, "\r\033[K%llu rows, %.0f/s", (unsigned long long)done,
-        seconds > 0 ? (double)done / seconds : 0);
+        seconds > 0 ? (double)(done - state->resumed) / seconds : 0);
     if (state->size > 0 && state->bytes > 0) {
         double part = (double)state->bytes / (double)state->size;
         fprintf(stderr, ", %.0f %%, %.0f s left", 100 * part,
@@ -83,6 +83,15 @@ static void on_warning(void *ctx, const char *text)
         complain("warning: %s", text);
 }
 
+static void on_note(void *ctx, const char *text)
+{
+    struct job *job = ctx;
+    if (job->quiet)
+        return;
+    line_clear(job);
+    complain("%s", text);
+}
+
 static void on_report(void *ctx, const char *text)
 {
     struct job *job = ctx;
@@ -120,8 +129,15 @@ static void summary_print(struct job *job)
         (unsigned long long)state->failed,
         (unsigned long long)(state->rows - done),
         (unsigned long long)state->retries, seconds);
-    if (done > 0 && seconds > 0)
-        fprintf(stderr, " (%.0f rows/s)", (double)done / seconds);
+    if (state->resumed > 0)
+        fprintf(stderr, ", %llu of them resumed",
+            (unsigned long long)state->resumed);
+    if (done > state->resumed && seconds > 0)
+        fprintf(stderr, " (%.0f rows/s)",
+            (double)(done - state->resumed) / seconds);
+    if (state->torn > 0)
+        fprintf(stderr, ", %llu torn bytes cut off the journal",
+            (unsigned long long)state->torn);
     quality_print(state);
     fputc('\n', stderr);
 }
@@ -138,7 +154,8 @@ static int summary_write(struct job *job)
     } counts[] = {{"rows", state->rows}, {"ok", state->ok},
         {"failed", state->failed},
         {"left", state->rows - state->ok - state->failed},
-        {"retries", state->retries}};
+        {"retries", state->retries}, {"resumed", state->resumed},
+        {"torn_bytes", state->torn}};
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
         calm_json_put_key(&json, counts[i].name);
         calm_json_put_uint(&json, counts[i].value);
@@ -179,8 +196,8 @@ static void kept_print(const struct job *job)
         return;
     fprintf(stderr,
         "calm: the partial output is '%s.calm-part'; run the same "
-        "command again to begin anew\n",
-        job->opts.output);
+        "command again to %s\n",
+        job->opts.output, job->state.resumable ? "resume" : "begin anew");
 }
 
 /* ---- the run ---- */
@@ -233,6 +250,7 @@ static int run(struct job *job)
 {
     job->opts.on_failed = row_failed;
     job->opts.on_warning = on_warning;
+    job->opts.on_note = on_note;
     job->opts.ctx = job;
     job->opts.drain = 10 * CALM_S;
     calm_run_opts opts = {

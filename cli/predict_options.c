@@ -36,7 +36,8 @@ static const char help[] =
     "  --in-flight N        batches between reading and writing\n"
     "  --limit ROWS         read no more rows than these\n"
     "  --unordered          write as answers come, with the row's number\n"
-    "  --overwrite          replace an output that exists\n"
+    "  --overwrite          replace an output that exists, and begin anew\n"
+    "  --force-resume       resume also with another input, model or options\n"
     "  --separator C        of CSV: a character, or tab\n"
     "  --ragged HOW         rows with other fields than the header: fail, pad\n"
     "                       or skip\n"
@@ -65,6 +66,7 @@ enum {
     OPT_LIMIT,
     OPT_UNORDERED,
     OPT_OVERWRITE,
+    OPT_FORCE_RESUME,
     OPT_SEPARATOR,
     OPT_RAGGED,
     OPT_INVALID_UTF8,
@@ -89,6 +91,7 @@ static const struct option options[] = {
     {"limit", required_argument, NULL, OPT_LIMIT},
     {"unordered", no_argument, NULL, OPT_UNORDERED},
     {"overwrite", no_argument, NULL, OPT_OVERWRITE},
+    {"force-resume", no_argument, NULL, OPT_FORCE_RESUME},
     {"separator", required_argument, NULL, OPT_SEPARATOR},
     {"ragged", required_argument, NULL, OPT_RAGGED},
     {"invalid-utf8", required_argument, NULL, OPT_INVALID_UTF8},
@@ -254,6 +257,8 @@ static bool flag_option(struct job *job, int option)
         return job->opts.unordered = true;
     case OPT_OVERWRITE:
         return job->opts.overwrite = true;
+    case OPT_FORCE_RESUME:
+        return job->opts.force_resume = true;
     case OPT_CSV_SAFE:
         return job->opts.csv_safe = true;
     case 'v':

@@ -88,7 +88,8 @@ typedef struct calm_predict_opts {
     uint64_t limit;    /* rows to read; default: all */
     int64_t drain;     /* time for what is in flight after a cancel */
     bool unordered;    /* write as answers come, with a column "row" */
-    bool overwrite;    /* replace an output that exists */
+    bool overwrite;    /* replace an output that exists, begin anew */
+    bool force_resume; /* also with another input, model or options */
     calm_csv_opts csv; /* how to read CSV: separator, ragged rows, ... */
     bool csv_safe;     /* see calm_csv_writer */
 
@@ -99,6 +100,9 @@ typedef struct calm_predict_opts {
 
     /* Is told what is odd and no error. */
     void (*on_warning)(void *ctx, const char *text);
+
+    /* Is told what is good to know, such as that a run is resumed. */
+    void (*on_note)(void *ctx, const char *text);
     void *ctx;
 } calm_predict_opts;
 
@@ -122,7 +126,11 @@ typedef struct calm_predict_state {
     uint64_t right;
     double squared_error;
 
+    uint64_t resumed; /* rows that earlier runs have done; counted above */
+    uint64_t torn;    /* bytes cut off the end of the journal of a dead run */
+
     bool created;   /* a partial output exists or did */
+    bool resumable; /* the same call goes on from here */
     bool committed; /* the output has its final name */
 } calm_predict_state;
 

@@ -15,6 +15,7 @@
  * touches the piece that was taken.
  */
 #include "io/inflate.h"
+#include "io/input.h"
 
 #include "base/error.h"
 #include "base/fault.h"
@@ -331,6 +332,11 @@ ssize_t calm_input_read(calm_input *input, void *buffer, size_t len)
     if (got > 0)
         input->position += got;
     return got;
+}
+
+calm_file *calm__input_file(const calm_input *input)
+{
+    return input->file;
 }
 
 int64_t calm_input_size(const calm_input *input)

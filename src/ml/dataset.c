@@ -9,8 +9,7 @@
 
 #include "base/error.h"
 #include "base/fault.h"
-
-#include <calm/input.h>
+#include "io/input.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -305,6 +304,11 @@ uint64_t calm__dataset_size(const struct calm__dataset *dataset)
 bool calm__dataset_is_json(const struct calm__dataset *dataset)
 {
     return dataset->format == &calm__format_jsonl;
+}
+
+calm_file *calm__dataset_file(const struct calm__dataset *dataset)
+{
+    return calm__input_file(dataset->input);
 }
 
 bool calm__dataset_is_file(const struct calm__dataset *dataset)

@@ -8,6 +8,7 @@
 #define CALM_ML_DATASET_H
 
 #include <calm/csv.h>
+#include <calm/file.h>
 #include <calm/task.h>
 
 #include <stdatomic.h>
@@ -92,6 +93,9 @@ bool calm__dataset_is_json(const struct calm__dataset *dataset);
 /* Whether the next row is there when it is wanted, as in a file, and not when
  * somebody has written it. */
 bool calm__dataset_is_file(const struct calm__dataset *dataset);
+
+/* The file that is read, to be looked at. */
+calm_file *calm__dataset_file(const struct calm__dataset *dataset);
 
 /* A reader, for one thread at a time; NULL without memory. */
 struct calm__rows *calm__rows_new(const struct calm__dataset *dataset);

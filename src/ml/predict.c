@@ -6,9 +6,10 @@
  * differs between a model, which is computed on the CPU pool, and an API,
  * which is waited for on the loop; see ml/predictor.h.
  */
+#include "ml/outputs.h"
 #include "ml/predictor.h"
+#include "ml/run_identity.h"
 #include "ml/selection.h"
-#include "ml/sink.h"
 
 #include "base/error.h"
 #include "base/fault.h"
@@ -37,9 +38,7 @@ struct work {
     calm_predict_state *state;
     struct calm__predictor *predictor;
     struct calm__dataset *dataset;
-    struct calm__sink *sink;
-    struct calm__sink *errors; /* opened by the first row that fails */
-    char *errors_path;
+    struct calm__outputs outputs;
     struct calm__choice choice;
     const char **cells; /* id, truth, kept, the predictor's */
     struct calm__answer answer;
@@ -195,6 +194,8 @@ static int next_batch(void **ret_item, void *ctx)
     work->held += bytes_of(batch);
     state->bytes = calm__dataset_position(work->dataset);
     if (rc <= 0 && rc != -ECANCELED) {
+        if (rc == 0)
+            work->outputs.mark.rows = work->position;
         work->end = rc;
         work->ended = calm__error_take();
     }
@@ -251,24 +252,6 @@ static int predict_and_answer(void *item, void *ctx)
 
 /* ---- sink ---- */
 
-static int errors_write(struct work *work, const struct calm__batch *batch)
-{
-    if (work->opts->on_failed)
-        for (size_t i = 0; i < batch->count; i++) {
-            const struct calm__row *row = &batch->rows[i];
-            if (row->status < 0)
-                work->opts->on_failed(
-                    work->opts->ctx, row->row, row->line, row->cause);
-        }
-    if (!work->errors_path)
-        return 0;
-    int rc = 0;
-    if (!work->errors)
-        rc = calm__sink_open(
-            work->errors_path, /* overwrite= */ true, &work->errors);
-    return rc < 0 ? rc : calm__sink_write(work->errors, &batch->errors);
-}
-
 /* The run is being stopped, and this batch was not predicted any more: it is
  * left for the next run, and so are those behind it where order counts. */
 static int leave(struct work *work, struct calm__batch *batch)
@@ -290,18 +273,9 @@ static int save(void *item, int code, void *ctx)
         return code;
     if (work->gap)
         return leave(work, batch);
-    int rc = 0;
-    if (batch->out.len > 0)
-        rc = calm__sink_write(work->sink, &batch->out);
-    if (rc == 0 && batch->failed > 0)
-        rc = errors_write(work, batch);
+    int rc = calm__outputs_save(&work->outputs, batch);
     if (rc < 0)
         return rc;
-    state->ok += batch->ok;
-    state->failed += batch->failed;
-    state->compared += batch->quality.compared;
-    state->right += batch->quality.right;
-    state->squared_error += batch->quality.squared_error;
     state->in_flight -= batch->cut;
     /* Rows that were skipped as ragged are neither. */
     state->rows -= batch->cut - batch->count;
@@ -395,61 +369,30 @@ static int columns_choose(struct work *work)
 
 /* ---- the run ---- */
 
-static bool status_of(const char *path, int standard, struct stat *ret_status)
+/* Opens the outputs; what is wanted is what earlier runs have not done. */
+static int outputs_open(struct work *work)
 {
-    return (strcmp(path, "-") == 0 ? fstat(standard, ret_status)
-                                   : stat(path, ret_status)) == 0;
-}
-
-/* Writing to a file that is also read would lose what it was made from, or
- * feed the output to itself; by inode, because a file has many names. */
-static int name_is_free(
-    const calm_predict_opts *opts, const char *name, int standard)
-{
-    const char *const read[] = {opts->input, opts->model};
-    struct stat written, other;
-    if (!status_of(name, standard, &written) || !S_ISREG(written.st_mode))
-        return 0;
-    for (size_t i = 0; i < 2; i++)
-        if (read[i] && status_of(read[i], STDIN_FILENO, &other) &&
-            other.st_dev == written.st_dev && other.st_ino == written.st_ino)
-            return calm_fail(-EINVAL,
-                "the output would be written to '%s', "
-                "which is read",
-                strcmp(read[i], "-") == 0 ? "standard input" : read[i]);
-    return 0;
-}
-
-/* Told now and not when the first row fails. */
-static int output_name_check(const char *output, size_t longest_end)
-{
-    const char *slash = strrchr(output, '/');
-    size_t len = strlen(slash ? slash + 1 : output);
-    if (len == 0)
-        return calm_fail(-EINVAL, "the output '%s' has no name", output);
-    if (len + longest_end > NAME_MAX)
-        return calm_fail(-ENAMETOOLONG,
-            "the name of the output has %zu bytes, %zu at most", len,
-            NAME_MAX - longest_end);
-    return 0;
-}
-
-/* The output, what it is before it is whole, and the same of the errors. */
-static int output_is_free(const calm_predict_opts *opts)
-{
-    static const char *const ends[] = {
-        "", ".calm-part", ".errors.jsonl", ".errors.jsonl.calm-part"};
-    size_t count = sizeof ends / sizeof *ends;
-    if (strcmp(opts->output, "-") == 0)
-        return name_is_free(opts, opts->output, STDOUT_FILENO);
-    int rc = output_name_check(opts->output, strlen(ends[count - 1]));
-    for (size_t i = 0; rc == 0 && i < count; i++) {
-        char *name;
-        if (asprintf(&name, "%s%s", opts->output, ends[i]) < 0)
-            return calm_fail(-ENOMEM, "no memory for a name");
-        rc = name_is_free(opts, name, /* standard= */ -1);
-        free(name);
+    const calm_predict_opts *opts = work->opts;
+    calm_bytes head = {0};
+    struct calm__identity identity = {0};
+    struct calm__selection done = {0}, all = work->wanted;
+    struct calm__outputs_plan plan = {.head = &head,
+        .identity = &identity,
+        .can_resume = calm__dataset_is_file(work->dataset) &&
+                      strcmp(opts->input, "-") != 0};
+    int rc = calm__answer_head(&work->answer, &head);
+    if (rc == 0 && plan.can_resume)
+        rc = calm__run_identity(&work->answer, work->dataset, &identity);
+    if (rc == 0)
+        rc = calm__outputs_open(&work->outputs, &plan, &done);
+    if (rc == 0 && done.count > 0) {
+        rc = calm__selection_without(&all, &done, &work->wanted);
+        if (rc == 0)
+            calm__selection_clear(&all);
     }
+    calm__selection_clear(&done);
+    calm__identity_clear(&identity);
+    calm_bytes_clear(&head);
     return rc;
 }
 
@@ -457,8 +400,7 @@ static int work_open(struct work *work)
 {
     const calm_predict_opts *opts = work->opts;
     struct calm__dataset_opts dataset = {.path = opts->input, .csv = opts->csv};
-    struct calm__sink *sink = NULL;
-    int rc = output_is_free(opts);
+    int rc = calm__outputs_check(&work->outputs, opts, work->state);
     if (rc == 0)
         rc = opts->remote.url ? calm__predictor_remote_open(
                                     opts, work->state, &work->predictor)
@@ -472,24 +414,10 @@ static int work_open(struct work *work)
         return rc;
     work->state->size = calm__dataset_size(work->dataset);
     work->state->classes = work->predictor->classes;
-    calm_bytes head = {0};
-    rc = calm__answer_head(&work->answer, &head);
-    if (rc == 0)
-        rc = calm__sink_open(opts->output, opts->overwrite, &sink);
-    if (rc == 0) {
-        work->sink = sink;
-        work->state->created = true;
-    }
-    if (rc == 0 && strcmp(opts->output, "-") != 0 &&
-        asprintf(&work->errors_path, "%s.errors.jsonl", opts->output) < 0)
-        rc = calm_fail(-ENOMEM, "no memory for a name");
-    if (rc == 0 && head.len > 0)
-        rc = calm__sink_write(sink, &head);
-    calm_bytes_clear(&head);
-    return rc;
+    return outputs_open(work);
 }
 
-static int work_run(struct work *work)
+static int pipeline_run(struct work *work)
 {
     const calm_predict_opts *opts = work->opts;
     const struct calm__predictor *predictor = work->predictor;
@@ -524,31 +452,27 @@ static int work_run(struct work *work)
     return calm_pipeline_run(&pipeline);
 }
 
-/* With what a run that has died has left of them; whoever holds the part file
- * of the output owns both. */
-static int errors_remove(const char *path)
+/* The pipeline, beside it the commits; the failure of one ends the other.
+ * What was saved before an end of any kind is kept. */
+static int work_run(struct work *work)
 {
-    char *part;
-    if (asprintf(&part, "%s.calm-part", path) < 0)
-        return calm_fail(-ENOMEM, "no memory for a name");
-    unlink(part);
-    unlink(path);
-    free(part);
-    return 0;
-}
-
-/* The errors get their name first: a reader who sees the output also sees
- * what is missing in it. A stale list of a replaced output goes away. */
-static int work_commit(struct work *work)
-{
-    int rc = 0;
-    if (work->errors)
-        rc = calm__sink_commit(work->errors);
-    else if (work->errors_path)
-        rc = errors_remove(work->errors_path);
+    struct calm__outputs *outputs = &work->outputs;
+    if (outputs->finished)
+        return 0;
+    if (!outputs->journal)
+        return pipeline_run(work);
+    calm_group group;
+    calm_group_begin(&group);
+    calm_spawn(&group, calm__outputs_work, outputs);
+    int rc = pipeline_run(work);
+    calm__outputs_stop(outputs);
+    rc = calm_group_end(&group, rc);
     if (rc == 0)
-        rc = calm__sink_commit(work->sink);
-    work->state->committed = rc == 0;
+        return 0;
+    struct calm__error *error = calm__error_take();
+    if (calm__outputs_settle(outputs) < 0)
+        calm_error_clear();
+    calm__error_set(error);
     return rc;
 }
 
@@ -559,14 +483,12 @@ static void work_close(struct work *work)
         work->spare = batch->next;
         batch_free(work, batch);
     }
-    calm__sink_close(work->sink);
-    calm__sink_close(work->errors);
+    calm__outputs_close(&work->outputs);
     calm__dataset_close(work->dataset);
     calm__selection_clear(&work->wanted);
     calm__error_free(work->ended);
     if (work->predictor)
         work->predictor->methods->close(work->predictor);
-    free(work->errors_path);
     free(work->cells);
 }
 
@@ -584,7 +506,7 @@ int calm_predict(const calm_predict_opts *opts, calm_predict_state *ret_state)
     if (rc == 0)
         rc = work_run(&work);
     if (rc == 0)
-        rc = work_commit(&work);
+        rc = calm__outputs_finish(&work.outputs);
     struct calm__error *error = calm__error_take();
     work_close(&work);
     calm__error_set(error);

@@ -16,6 +16,7 @@
 
 #include "ml/answer.h"
 #include "ml/batch.h"
+#include "ml/identity.h"
 
 #include <calm/pipeline.h>
 #include <calm/predict.h>
@@ -90,6 +91,11 @@ struct calm__predictor_methods {
      * where `lines` is set. Returns 0 or -ENOMEM. */
     int (*line)(struct calm__predictor *predictor, struct calm__batch *batch,
         size_t index, calm_bytes *out);
+
+    /* Adds what tells this predictor from others: a run is only resumed with
+     * the same. No secrets. */
+    void (*identity)(
+        struct calm__predictor *predictor, struct calm__identity *identity);
 
     /* The run is to end: what predict() has not begun with returns -ECANCELED.
      * NULL: there is nothing to wait for. Does not suspend. */

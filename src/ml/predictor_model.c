@@ -329,6 +329,13 @@ static void model_close(struct calm__predictor *predictor)
     free(self);
 }
 
+static void model_identity(
+    struct calm__predictor *predictor, struct calm__identity *identity)
+{
+    calm__identity_text(identity, CALM__IDENTITY_MODEL, "model",
+        calm_model_hash(model_of(predictor)->model));
+}
+
 static const struct calm__predictor_methods model_methods = {
     .close = model_close,
     .choose = model_choose,
@@ -338,6 +345,7 @@ static const struct calm__predictor_methods model_methods = {
     .predict = model_predict,
     .compare = model_compare,
     .answer = model_answer,
+    .identity = model_identity,
 };
 
 int calm__predictor_model_open(const calm_predict_opts *opts,

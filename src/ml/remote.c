@@ -37,16 +37,15 @@ static struct calm__remote *remote_of(struct calm__predictor *predictor)
 /* Lines of the Batch format are known by their members. */
 static bool has_lines(const struct calm__dataset *dataset)
 {
-    static const char *const members[] = {
-        "custom_id", "method", "url", "body"};
+    static const char *const members[] = {"custom_id", "method", "url", "body"};
     for (size_t i = 0; i < sizeof members / sizeof *members; i++)
         if (!calm__dataset_has(dataset, members[i]))
             return false;
     return calm__dataset_is_json(dataset);
 }
 
-static enum calm__api_kind kind_of(const struct calm__remote *remote,
-    const struct calm__dataset *dataset)
+static enum calm__api_kind kind_of(
+    const struct calm__remote *remote, const struct calm__dataset *dataset)
 {
     const calm_remote_opts *opts = &remote->base.opts->remote;
     if (opts->template_file)
@@ -112,8 +111,8 @@ static int metadata_learn(struct calm__remote *remote)
     for (size_t i = 0; rc == 0 && calm__api_metadata_url(remote->api, i); i++)
         rc = metadata_ask(remote, i);
     /* Refusals of metadata tell nothing about predictions. */
-    remote->sender.failures = (struct calm__failures){
-        .most = remote->sender.failures.most};
+    remote->sender.failures =
+        (struct calm__failures){.most = remote->sender.failures.most};
     return rc;
 }
 
@@ -193,6 +192,29 @@ static void remote_close(struct calm__predictor *predictor)
     free(remote);
 }
 
+/* Without query and user, where secrets are; a version of the model or its
+ * name is in the path. */
+static void remote_identity(
+    struct calm__predictor *predictor, struct calm__identity *identity)
+{
+    const struct calm__remote *remote = (const struct calm__remote *)predictor;
+    const calm_remote_opts *opts = &predictor->opts->remote;
+    const enum calm__identity_kind kind = CALM__IDENTITY_OPTION;
+    const char *rest = strstr(opts->url, "//");
+    rest = rest ? rest + 2 : opts->url;
+    size_t len = strcspn(rest, "?#"), host = strcspn(rest, "/?#");
+    const char *user = memrchr(rest, '@', host);
+    if (user) {
+        len -= (size_t)(user + 1 - rest);
+        rest = user + 1;
+    }
+    calm__identity_add(identity, CALM__IDENTITY_MODEL, "URL", rest, len);
+    calm__identity_number(identity, kind, "--api", opts->api);
+    calm__identity_text(identity, kind, "--result-path", opts->result_path);
+    calm__identity_add(identity, kind, "--template", remote->template.data,
+        remote->template.len);
+}
+
 static const struct calm__predictor_methods remote_methods = {
     .close = remote_close,
     .choose = remote_choose,
@@ -203,6 +225,7 @@ static const struct calm__predictor_methods remote_methods = {
     .compare = calm__remote_compare,
     .answer = calm__remote_answer,
     .line = calm__remote_line,
+    .identity = remote_identity,
     .stop = remote_stop,
 };
 
@@ -227,8 +250,8 @@ static int headers_make(struct calm__remote *remote)
         if (calm_bytes_append_text(&remote->authorization, "Bearer ") < 0 ||
             calm_bytes_append_text(&remote->authorization, opts->key) < 0)
             return calm_fail(-ENOMEM, "no memory for headers");
-        remote->headers[count++] = (calm_http_header){
-            "Authorization", remote->authorization.data};
+        remote->headers[count++] =
+            (calm_http_header){"Authorization", remote->authorization.data};
     }
     remote->sender.headers = remote->headers;
     remote->sender.header_count = count;
@@ -249,8 +272,8 @@ static int sender_open(struct calm__remote *remote)
         calm_rate_init(&sender->limit.requests, opts->request_rate, CALM_S,
             opts->request_rate > 10 ? opts->request_rate / 10 : 1);
     if (opts->token_rate > 0)
-        calm_rate_init(&sender->limit.tokens, opts->token_rate, CALM_S,
-            opts->token_rate);
+        calm_rate_init(
+            &sender->limit.tokens, opts->token_rate, CALM_S, opts->token_rate);
     calm_http_opts http = {.per_host = places,
         .total = places,
         .silence = opts->timeout,

@@ -22,6 +22,7 @@ struct calm__remote {
     bool lines;               /* the input is of the Batch format */
     _Atomic bool inexact;     /* a truth was seen that is no whole number */
     uint64_t next_id;         /* of requests */
+    uint64_t retries;         /* that are in the state */
     uint64_t run;             /* for the ids of lines: the same for all of them */
     struct calm__request_slot *spare;
 };

@@ -372,7 +372,9 @@ int calm__remote_predict(
         rc = part_send(&part);
         first += part.count;
     }
-    predictor->state->retries = remote->sender.retries;
+    /* Those of the runs before this one, if it was resumed, stay counted. */
+    predictor->state->retries += remote->sender.retries - remote->retries;
+    remote->retries = remote->sender.retries;
     predictor->state->at_once = remote->sender.limit.most;
     predictor->state->classes = !remote->inexact;
     predictor->wanted = calm__remote_wanted(remote);

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/fault.h"
+#include "ml/own_file.h"
 
 #include <calm/pool.h>
 #include <calm/time.h>
@@ -19,23 +20,31 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <xxhash.h>
+
+enum { CHUNK = 1 << 20 };
 
 struct calm__sink {
     calm_file *file;
     bool standard; /* output: no name, no commit */
     bool overwrite;
-    int64_t offset;
+    bool named; /* the partial file, on the device */
+    bool dirty; /* written to since the last sync */
+    int failed; /* a sync, for good */
+    uint64_t size;
+    XXH3_state_t *hash; /* of all that was written, where it is asked for */
     char *path;
     char *part;
 };
 
+/* ---- open ---- */
+
 /* An output that is there may be replaced when that was asked for, but never
  * a device, a pipe, or a link to one: a rename would put a file in the place
  * of /dev/null. */
-static int name_check(const char *path, bool overwrite)
+int calm__sink_name_check(const char *path, bool overwrite)
 {
     struct stat status;
     if (lstat(path, &status) < 0)
@@ -54,62 +63,59 @@ static int name_check(const char *path, bool overwrite)
                            path);
 }
 
-/* Whether FD, which is locked now, is still what stands under the name: the
- * run that held the lock may have renamed it to its final name, and that must
- * not be emptied. Another name for the file is somebody's trap. */
-static int part_check(int fd, const char *part)
-{
-    struct stat ours, named;
-    if (fstat(fd, &ours) < 0)
-        return calm_fail(-errno, "cannot look at '%s': %m", part);
-    if (lstat(part, &named) < 0 || named.st_dev != ours.st_dev ||
-        named.st_ino != ours.st_ino)
-        return calm_fail(-EBUSY, "another run has just written '%s'", part);
-    if (!S_ISREG(ours.st_mode) || ours.st_nlink > 1)
-        return calm_fail(-EEXIST,
-            "'%s' exists, and is not what an earlier run has left", part);
-    return 0;
-}
-
-static int part_take(int fd, const char *part)
-{
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-        return errno == EWOULDBLOCK
-                   ? calm_fail(
-                         -EBUSY, "'%s' is being written by another run", part)
-                   : calm_fail(-errno, "cannot lock '%s': %m", part);
-    int rc = part_check(fd, part);
-    if (rc == 0 && ftruncate(fd, 0) < 0)
-        rc = calm_fail(-errno, "cannot empty '%s': %m", part);
-    return rc;
-}
-
-/* Creates the part file, or takes over that of a run that has died. */
-static int part_open(const char *part)
-{
-    int flags = O_RDWR | O_NOFOLLOW | O_CLOEXEC;
-    int fd = open(part, flags | O_CREAT | O_EXCL, 0666);
-    if (fd < 0 && errno == EEXIST)
-        fd = open(part, flags);
-    if (fd < 0 && errno == ELOOP)
-        return calm_fail(-ELOOP, "'%s' is a link, which is not followed", part);
-    if (fd < 0)
-        return calm_fail(-errno, "cannot create '%s': %m", part);
-    int rc = part_take(fd, part);
-    if (rc == 0)
-        return fd;
-    close(fd);
-    return rc;
-}
-
 static int open_call(void *arg)
 {
     struct calm__sink *sink = arg;
-    int rc = name_check(sink->path, sink->overwrite);
-    return rc < 0 ? rc : part_open(sink->part);
+    int rc = calm__sink_name_check(sink->path, sink->overwrite);
+    return rc < 0 ? rc : calm__own_file_open(sink->part, 0666);
 }
 
-static int sink_open_file(struct calm__sink *sink)
+static int cut_call(void *arg)
+{
+    struct calm__sink *sink = arg;
+    if (ftruncate(calm_file_fd(sink->file), (off_t)sink->size) < 0)
+        return calm_fail(-errno, "cannot cut '%s': %m", sink->part);
+    return 0;
+}
+
+/* Goes through the first SIZE bytes of a file. Returns 0, or -ENODATA when it
+ * has not so many. */
+static int hash_file(calm_file *file, uint64_t size, XXH3_state_t *hash)
+{
+    char *chunk = calm__alloc(CHUNK);
+    if (!chunk)
+        return calm_fail(-ENOMEM, "no memory to check a file");
+    ssize_t got = 1;
+    for (uint64_t at = 0; at < size && got > 0; at += (uint64_t)got) {
+        size_t len = size - at < CHUNK ? (size_t)(size - at) : CHUNK;
+        got = calm_file_read_at(file, chunk, len, (int64_t)at);
+        if (got > 0)
+            XXH3_64bits_update(hash, chunk, (size_t)got);
+    }
+    free(chunk);
+    return got < 0 ? (int)got : got == 0 ? -ENODATA : 0;
+}
+
+/* Whether what an earlier run has left is what its journal says: a sync may
+ * have failed, or somebody else may have written. */
+static int sink_keep(
+    struct calm__sink *sink, const struct calm__journal_file *kept)
+{
+    int rc = hash_file(sink->file, kept->size, sink->hash);
+    if (rc == -ENODATA)
+        return calm_fail(CALM_EFORMAT,
+            "'%s' has lost what its journal says is there: %llu bytes of %llu",
+            sink->part, (unsigned long long)calm_file_size(sink->file),
+            (unsigned long long)kept->size);
+    if (rc == 0 && XXH3_64bits_digest(sink->hash) != kept->hash)
+        rc = calm_fail(
+            CALM_EFORMAT, "'%s' is not what its journal says", sink->part);
+    sink->size = kept->size;
+    return rc;
+}
+
+static int sink_open_file(
+    struct calm__sink *sink, const struct calm__journal_file *kept)
 {
     int fd = calm_blocking(open_call, sink);
     if (fd < 0)
@@ -117,59 +123,121 @@ static int sink_open_file(struct calm__sink *sink)
     int rc = calm_file_from_fd(fd, sink->part, &sink->file);
     if (rc < 0)
         close(fd);
-    return rc;
+    if (rc == 0 && kept)
+        rc = sink_keep(sink, kept);
+    return rc < 0 ? rc : calm_blocking(cut_call, sink);
 }
 
-int calm__sink_open(
-    const char *path, bool overwrite, struct calm__sink **ret_sink)
+static int sink_new(
+    const struct calm__sink_opts *opts, struct calm__sink **ret_sink)
 {
     struct calm__sink *sink = calm__alloc(sizeof *sink);
     if (!sink)
         return calm_fail(-ENOMEM, "no memory for an output");
     *sink = (struct calm__sink){
-        .standard = strcmp(path, "-") == 0, .overwrite = overwrite};
-    int rc;
-    if (sink->standard)
-        rc = calm_file_from_fd(STDOUT_FILENO, "standard output", &sink->file);
-    else if (asprintf(&sink->part, "%s.calm-part", path) < 0 ||
-             !(sink->path = strdup(path)))
-        rc = calm_fail(-ENOMEM, "no memory for an output");
-    else
-        rc = sink_open_file(sink);
-    if (rc < 0) {
-        calm__sink_close(sink);
-        return rc;
-    }
+        .standard = strcmp(opts->path, "-") == 0, .overwrite = opts->overwrite};
     *ret_sink = sink;
+    if (asprintf(&sink->part, "%s%s", opts->path, CALM__PART_END) < 0)
+        sink->part = NULL;
+    sink->path = strdup(opts->path);
+    if (!sink->part || !sink->path)
+        return calm_fail(-ENOMEM, "no memory for an output");
+    if (!opts->marked)
+        return 0;
+    sink->hash = calm__fault("memory") ? NULL : XXH3_createState();
+    if (!sink->hash)
+        return calm_fail(-ENOMEM, "no memory for an output");
+    XXH3_64bits_reset(sink->hash);
     return 0;
 }
+
+int calm__sink_open(
+    const struct calm__sink_opts *opts, struct calm__sink **ret_sink)
+{
+    struct calm__sink *sink = NULL;
+    int rc = sink_new(opts, &sink);
+    if (rc == 0 && sink->standard)
+        rc = calm_file_from_fd(STDOUT_FILENO, "standard output", &sink->file);
+    else if (rc == 0)
+        rc = sink_open_file(sink, opts->kept);
+    if (rc < 0)
+        calm__sink_close(sink);
+    else
+        *ret_sink = sink;
+    return rc;
+}
+
+int calm__sink_is_file(
+    const char *path, const char *end, const struct calm__journal_file *file)
+{
+    char *name;
+    if (asprintf(&name, "%s%s", path, end) < 0)
+        return calm_fail(-ENOMEM, "no memory for a name");
+    XXH3_state_t *hash = XXH3_createState();
+    calm_file *opened = NULL;
+    int rc = hash ? calm_file_open(name, O_RDONLY | O_NOFOLLOW, &opened)
+                  : calm_fail(-ENOMEM, "no memory to check a file");
+    free(name);
+    if (rc == 0) {
+        XXH3_64bits_reset(hash);
+        rc = (uint64_t)calm_file_size(opened) == file->size
+                 ? hash_file(opened, file->size, hash)
+                 : -ENODATA;
+    }
+    if (rc == 0)
+        rc = XXH3_64bits_digest(hash) == file->hash;
+    calm_file_close(opened);
+    XXH3_freeState(hash);
+    return rc == -ENOENT || rc == -ENODATA || rc == -ELOOP ? 0 : rc;
+}
+
+/* ---- writing ---- */
 
 int calm__sink_write(struct calm__sink *sink, const calm_bytes *bytes)
 {
     if (sink->standard)
         return calm_file_write(sink->file, bytes->data, bytes->len);
-    int rc =
-        calm_file_write_at(sink->file, bytes->data, bytes->len, sink->offset);
+    int rc = calm_file_write_at(
+        sink->file, bytes->data, bytes->len, (int64_t)sink->size);
+    if (rc < 0)
+        return rc;
+    if (sink->hash)
+        XXH3_64bits_update(sink->hash, bytes->data, bytes->len);
+    sink->size += bytes->len;
+    sink->dirty = true;
+    return 0;
+}
+
+struct calm__journal_file calm__sink_mark(const struct calm__sink *sink)
+{
+    return (struct calm__journal_file){
+        sink->size, sink->hash ? XXH3_64bits_digest(sink->hash) : 0};
+}
+
+static int folder_call(void *arg)
+{
+    const struct calm__sink *sink = arg;
+    return calm__own_folder_sync(sink->path);
+}
+
+int calm__sink_sync(struct calm__sink *sink)
+{
+    if (sink->failed < 0)
+        return calm_fail(sink->failed, "'%s' could not be synced", sink->part);
+    if (!sink->dirty && sink->named)
+        return 0;
+    sink->dirty = false; /* before: it may be written to meanwhile */
+    int rc = calm_file_sync(sink->file);
+    if (rc == 0 && !sink->named)
+        rc = calm_blocking(folder_call, sink);
     if (rc == 0)
-        sink->offset += (int64_t)bytes->len;
+        sink->named = true;
+    else
+        sink->failed = rc;
     return rc;
 }
 
 /* ---- commit ---- */
-
-static int folder_sync(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : NULL;
-    int fd = open(folder ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int rc = 0;
-    if (fd < 0 || fsync(fd) < 0)
-        rc = calm_fail(-errno, "cannot sync the folder of '%s': %m", path);
-    if (fd >= 0)
-        close(fd);
-    free(folder);
-    return rc;
-}
 
 /* Without OVERWRITE the name is only taken if nobody has it: another run may
  * have, since we looked. */
@@ -187,10 +255,8 @@ static int name_take(const struct calm__sink *sink)
 static int commit_call(void *arg)
 {
     struct calm__sink *sink = arg;
-    if (fsync(calm_file_fd(sink->file)) < 0)
-        return calm_fail(-errno, "cannot sync '%s': %m", sink->part);
     int rc = name_take(sink);
-    return rc < 0 ? rc : folder_sync(sink->path);
+    return rc < 0 ? rc : calm__own_folder_sync(sink->path);
 }
 
 int calm__sink_commit(struct calm__sink *sink)
@@ -199,7 +265,10 @@ int calm__sink_commit(struct calm__sink *sink)
         return 0;
     calm_shield shield;
     calm_shield_begin(&shield);
-    int rc = calm_blocking(commit_call, sink);
+    sink->named = true; /* the partial one is not needed any more */
+    int rc = calm__sink_sync(sink);
+    if (rc == 0)
+        rc = calm_blocking(commit_call, sink);
     calm_shield_end(&shield);
     return rc;
 }
@@ -212,14 +281,8 @@ void calm__sink_close(struct calm__sink *sink)
     calm_file_close(sink->file);
     if (fd >= 0 && !sink->standard)
         close(fd);
+    XXH3_freeState(sink->hash);
     free(sink->path);
     free(sink->part);
     free(sink);
-}
-
-void calm__sink_discard(struct calm__sink *sink)
-{
-    if (sink && sink->part)
-        unlink(sink->part);
-    calm__sink_close(sink);
 }

@@ -41,13 +41,15 @@ static void inputs_write(void)
 
 static void outputs_remove(void)
 {
-    char part[4200];
+    char other[4200];
     const char *const names[] = {output, errors};
     for (int i = 0; i < 2; i++) {
-        snprintf(part, sizeof part, "%s.calm-part", names[i]);
+        snprintf(other, sizeof other, "%s.calm-part", names[i]);
         unlink(names[i]);
-        unlink(part);
+        unlink(other);
     }
+    snprintf(other, sizeof other, "%s.calm-journal", output);
+    unlink(other);
 }
 
 static size_t lines_of(const char *path)
@@ -83,12 +85,13 @@ static void whole_or_not_at_all(const char *from)
             check(hit);
             check_equal(rc, -ENOMEM);
             check(strcmp(calm_message(rc), "") != 0);
-            check(access(output, F_OK) < 0);
-        } else {
-            check_equal(state.ok + state.failed, ROWS);
-            check_equal(lines_of(errors), state.failed);
-            check_equal(lines_of(output), state.ok + 1);
+            /* The same call again goes on, or finishes. */
+            if (access(output, F_OK) < 0)
+                check_equal(calm_predict(&opts, &state), 0);
         }
+        check_equal(state.ok + state.failed, ROWS);
+        check_equal(lines_of(errors), state.failed);
+        check_equal(lines_of(output), state.ok + 1);
         outputs_remove();
     }
     check(failed > 10);
