@@ -18,7 +18,7 @@ _calm_options() { # COMMAND
             --drill --allow-drill --seed --verbose --quiet --help'
         ;;
     compare)
-        echo '--tasks --duration --work --repeat --warmup --dir --json --plot
+        echo '--tasks --duration --work --repeat --warmup --url --dir --json --plot
             --help'
         ;;
     *)

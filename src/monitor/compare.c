@@ -67,11 +67,12 @@ static int opts_check(const calm_compare_opts *opts)
 static void opts_fill(calm_compare_opts *opts)
 {
     if (opts->duration == 0)
-        opts->duration = 100 * CALM_MS;
+        opts->duration =
+            opts->work == CALM_WORK_IO ? 100 * CALM_MS : 20 * CALM_MS;
     if (opts->duration < 0)
         opts->duration = 0;
     if (opts->amount == 0)
-        opts->amount = 50000000;
+        opts->amount = opts->work == CALM_WORK_MIXED ? 5000000 : 50000000;
     if (opts->repeat == 0)
         opts->repeat = 5;
     opts->warmup = opts->warmup == 0 ? 1 : opts->warmup < 0 ? 0 : opts->warmup;
@@ -283,6 +284,28 @@ static int measure_all(const struct calm__job *job,
 
 /* ---- all of them ---- */
 
+static int url_choose(struct calm__job *job)
+{
+    const char *url = job->opts.url;
+    if (!url)
+        return calm__server_start(job->opts.duration, &job->server, job->url);
+    if (strlen(url) >= sizeof job->url)
+        return calm_fail(-EINVAL, "the URL is longer than %d", CALM__URL);
+    memcpy(job->url, url, strlen(url) + 1);
+    return 0;
+}
+
+/* A URL for people: without user, password and query. */
+static void url_show(char *text, size_t size, const char *url)
+{
+    const char *rest = strstr(url, "://");
+    rest = rest ? rest + 3 : url;
+    const char *at = memchr(rest, '@', strcspn(rest, "/?#"));
+    const char *from = at ? at + 1 : rest;
+    snprintf(text, size, "%.*s%.*s", (int)(rest - url), url,
+        (int)strcspn(from, "?#"), from);
+}
+
 static int job_open(struct calm__job *job, const calm_compare_opts *opts)
 {
     *job = (struct calm__job){.opts = *opts, .folder = {.leash = -1}};
@@ -290,9 +313,17 @@ static int job_open(struct calm__job *job, const calm_compare_opts *opts)
     int rc = 0;
     if (opts->work == CALM_WORK_FILES)
         rc = calm__folder_open(&job->folder, opts->folder);
+    if (rc == 0 && calm__job_requests(job))
+        rc = url_choose(job);
     if (rc == 0)
         tasks_settle(job);
     return rc;
+}
+
+static void job_close(struct calm__job *job)
+{
+    calm__folder_close(&job->folder);
+    calm__server_stop(job->server);
 }
 
 static void describe(const struct calm__job *job, calm_comparison *comparison)
@@ -310,6 +341,8 @@ static void describe(const struct calm__job *job, calm_comparison *comparison)
     if (opts->work == CALM_WORK_FILES)
         snprintf(comparison->target, sizeof comparison->target, "%s",
             opts->folder ? opts->folder : "");
+    if (calm__job_requests(job) && opts->url)
+        url_show(comparison->target, sizeof comparison->target, opts->url);
 }
 
 int calm_compare(const calm_compare_opts *opts, calm_comparison *ret_comparison)
@@ -325,7 +358,7 @@ int calm_compare(const calm_compare_opts *opts, calm_comparison *ret_comparison)
     describe(&job, ret_comparison);
     rc = measure_all(&job, opts, ret_comparison);
     struct calm__error *error = calm__error_take();
-    calm__folder_close(&job.folder);
+    job_close(&job);
     calm__error_set(error);
     if (rc > 0) {
         raise(rc);

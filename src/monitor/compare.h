@@ -4,6 +4,7 @@
  *     compare_measure.c  in such a process: the repetitions, four ways
  *     compare_work.c     what a task does
  *     compare_folder.c   a folder of files, which goes away in any case
+ *     compare_server.c   a server to request
  *     compare_usage.c    processor time, memory, switches of some processes
  *     compare_judge.c    what follows from the figures
  *     compare_text.c, compare_json.c, compare_svg.c    shows them
@@ -12,12 +13,16 @@
 #define CALM_MONITOR_COMPARE_H
 
 #include <calm/compare.h>
+#include <calm/http.h>
 
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/types.h>
 
-enum { CALM__SAMPLES = 8192 }; /* of times of single tasks, at most */
+enum {
+    CALM__SAMPLES = 8192, /* of times of single tasks, at most */
+    CALM__URL = 2048,
+};
 
 /* The files that a task each reads. */
 struct calm__folder {
@@ -32,6 +37,8 @@ struct calm__folder {
 struct calm__job {
     calm_compare_opts opts; /* all defaults in place */
     struct calm__folder folder;
+    char url[CALM__URL];
+    pid_t server;   /* 0: it is somebody else's */
     size_t mask;    /* tasks are timed whose number has none of these bits */
     size_t samples; /* of a repetition, at most */
 };
@@ -53,11 +60,19 @@ struct calm__board {
 
 /* ---- compare_work.c ---- */
 
-/* Does task INDEX; the first blocks the thread, the other may suspend.
- * Requests need a client: those of http and mixed are compare_measure.c's.
- * Returns 0 or an error with a sentence. */
+/* Whether the work requests something, for which there is a loop in any
+ * approach: tasks of one thread or process then do it one after the other. */
+bool calm__job_requests(const struct calm__job *job);
+
+/* Does task INDEX. The first blocks the thread; it is not for requests. The
+ * second is for a loop in which nothing else waits, the third for one that has
+ * many tasks. HTTP may be NULL when nothing is requested. Returns 0 or an
+ * error with a sentence. */
 int calm__job_block(const struct calm__job *job, size_t index);
-int calm__job_suspend(const struct calm__job *job, size_t index);
+CALM_SUSPENDS int calm__job_alone(
+    const struct calm__job *job, calm_http *http, size_t index);
+CALM_SUSPENDS int calm__job_suspend(
+    const struct calm__job *job, calm_http *http, size_t index);
 
 /* Sums the squares of all numbers below AMOUNT. -EDOM when the sum is not
  * what the closed form says. */
@@ -71,6 +86,14 @@ void calm__folder_close(struct calm__folder *folder);
 
 /* Asks the kernel to forget what the files hold. */
 void calm__folder_chill(const struct calm__folder *folder);
+
+/* ---- compare_server.c ---- */
+
+/* Starts one that answers after DELAY, and says where it is. */
+int calm__server_start(int64_t delay, pid_t *ret_id, char url[CALM__URL]);
+
+/* Ends it; 0 is fine. */
+void calm__server_stop(pid_t id);
 
 /* ---- compare_usage.c ---- */
 

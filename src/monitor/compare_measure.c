@@ -26,7 +26,8 @@
 enum {
     AT_ONCE = 256,     /* files that are open, and requests */
     WORKERS_MOST = 64, /* processes that wait */
-    STACK = 256 << 10, /* of a thread */
+    STACK = 256 << 10, /* of a thread; pages that it touches are memory */
+    STACK_OF_LOOP = 1 << 20,
 };
 
 /* This process measures one approach and ends, so these may be its globals. */
@@ -36,6 +37,7 @@ static calm_process_pool *pool;
 static struct calm__usage usage_before, usage_sum;
 static double machine_before, others_sum, lasted_sum;
 static int64_t round_started;
+static _Thread_local calm_http *http; /* of the loop, if it requests */
 static char *numbers; /* never touched: a task's number is its distance */
 
 /* ---- a task ---- */
@@ -57,15 +59,30 @@ static void note_time(size_t index, int64_t time)
             time > 0 ? time : 1;
 }
 
-static int timed(
-    int (*work)(const struct calm__job *job, size_t index), size_t index)
+/* How a task is done where it is done. */
+static int block(size_t index)
+{
+    return calm__job_block(job, index);
+}
+
+static int request_alone(size_t index)
+{
+    return calm__job_alone(job, http, index);
+}
+
+static int suspend(size_t index)
+{
+    return calm__job_suspend(job, http, index);
+}
+
+static int timed(int (*work)(size_t index), size_t index)
 {
     int rc;
     if (index & job->mask) {
-        rc = work(job, index);
+        rc = work(index);
     } else {
         int64_t start = calm__clock_now();
-        rc = work(job, index);
+        rc = work(index);
         note_time(index, calm__clock_now() - start);
     }
     if (rc < 0)
@@ -176,14 +193,38 @@ static int lane(void)
     size_t index;
     int rc = 0;
     while (rc == 0 && take_next(&index))
-        rc = timed(calm__job_block, index);
+        rc = timed(calm__job_requests(job) ? request_alone : block, index);
     return rc;
+}
+
+/* fn() in a loop of this thread, with a client for requests. */
+static int client_main(void *fn)
+{
+    int rc = calm__job_requests(job) ? calm_http_open(NULL, &http) : 0;
+    if (rc < 0)
+        return rc;
+    rc = (*(int (**)(void))fn)();
+    calm_http_close(http);
+    http = NULL;
+    return rc;
+}
+
+static int with_client(int (*fn)(void))
+{
+    return calm_run_with(
+        client_main, &fn, &(calm_run_opts){.no_signals = true});
+}
+
+static int rounds_in_turn(void)
+{
+    return rounds(lane);
 }
 
 static int measure_sync(void)
 {
     board->figures.units = 1;
-    return rounds(lane);
+    return calm__job_requests(job) ? with_client(rounds_in_turn)
+                                   : rounds_in_turn();
 }
 
 /* ---- tasks ---- */
@@ -194,7 +235,7 @@ static int async_task(void *item)
     /* All who only wait have begun before the first of them is done. */
     if (job->opts.work != CALM_WORK_IO && index > 0 && time_is_up())
         return 0;
-    return timed(calm__job_suspend, index);
+    return timed(suspend, index);
 }
 
 static int async_once(void)
@@ -204,7 +245,7 @@ static int async_once(void)
     return calm_map(async_task, numbers, job->opts.tasks, 1, &opts);
 }
 
-static int async_main(void *arg)
+static int rounds_of_tasks(void)
 {
     size_t tasks = job->opts.tasks;
     bool limited = job->opts.work != CALM_WORK_IO && tasks > AT_ONCE;
@@ -217,8 +258,7 @@ static int measure_async(void)
     numbers = malloc(job->opts.tasks);
     if (!numbers)
         return calm_fail(-ENOMEM, "no memory for the numbers of the tasks");
-    int rc =
-        calm_run_with(async_main, NULL, &(calm_run_opts){.no_signals = true});
+    int rc = with_client(rounds_of_tasks);
     free(numbers);
     return rc;
 }
@@ -232,7 +272,7 @@ static size_t fewer(size_t a, size_t b)
 
 static void *thread_main(void *arg)
 {
-    lane();
+    note_failure(calm__job_requests(job) ? with_client(lane) : lane());
     calm_error_clear();
     return NULL;
 }
@@ -241,6 +281,8 @@ static size_t threads_wanted(void)
 {
     if (job->opts.work == CALM_WORK_CPU)
         return fewer(job->opts.tasks, (size_t)calm_cpu_count());
+    if (calm__job_requests(job))
+        return fewer(job->opts.tasks, AT_ONCE);
     return fewer(job->opts.tasks, calm__usage_threads_most());
 }
 
@@ -253,8 +295,8 @@ static int threads_once(void)
         return calm_fail(-ENOMEM, "no memory for %zu threads", wanted);
     int rc = 0;
     while (count < wanted && rc == 0) {
-        rc = calm__thread_start(
-            &threads[count], "calm-compare", STACK, thread_main, NULL);
+        rc = calm__thread_start(&threads[count], "calm-compare",
+            calm__job_requests(job) ? STACK_OF_LOOP : STACK, thread_main, NULL);
         count += rc == 0;
     }
     for (size_t i = 0; i < count; i++)
@@ -275,16 +317,26 @@ static int measure_threads(void)
 
 static int worker_task(void *item)
 {
-    return timed(calm__job_block, *(size_t *)item);
+    return timed(block, *(size_t *)item);
+}
+
+/* A client would be lost between two items, so all that a worker requests in
+ * a repetition is one item. */
+static int worker_lane(void *item)
+{
+    return note_failure(with_client(lane));
 }
 
 /* A task for each worker hands it one number after the other. */
 static int process_lane(void *unused)
 {
-    size_t index;
+    size_t index = 0;
     int rc = 0;
-    while (rc == 0 && take_next(&index))
-        rc = calm_process_call(pool, worker_task, &index, sizeof index);
+    if (calm__job_requests(job))
+        rc = calm_process_call(pool, worker_lane, &index, sizeof index);
+    else
+        while (rc == 0 && take_next(&index))
+            rc = calm_process_call(pool, worker_task, &index, sizeof index);
     return note_failure(rc);
 }
 

@@ -6,6 +6,7 @@
 #include "monitor/compare.h"
 
 #include <calm/file.h>
+#include <calm/pool.h>
 #include <calm/time.h>
 
 #include <errno.h>
@@ -69,6 +70,12 @@ static const char *path_of(const struct calm__job *job, size_t index)
     return job->folder.paths[index % job->folder.count];
 }
 
+bool calm__job_requests(const struct calm__job *job)
+{
+    return job->opts.work == CALM_WORK_HTTP ||
+           job->opts.work == CALM_WORK_MIXED;
+}
+
 int calm__job_block(const struct calm__job *job, size_t index)
 {
     switch (job->opts.work) {
@@ -89,14 +96,47 @@ static int read_suspending(const char *path)
     return rc;
 }
 
-int calm__job_suspend(const struct calm__job *job, size_t index)
+/* calm_http_get() names the URL in its errors, without what may be secret. */
+static int request(const struct calm__job *job, calm_http *http)
 {
+    calm_http_response response = {0};
+    int rc = calm_http_get(http, job->url, &response);
+    calm_http_response_clear(&response);
+    if (rc >= 300)
+        return calm_fail(CALM_EHTTP, "the server answered %d", rc);
+    return rc < 0 ? rc : 0;
+}
+
+int calm__job_alone(const struct calm__job *job, calm_http *http, size_t index)
+{
+    int rc = request(job, http);
+    if (rc == 0 && job->opts.work == CALM_WORK_MIXED)
+        rc = calm__job_compute(job->opts.amount);
+    return rc;
+}
+
+static int compute(void *arg)
+{
+    return calm__job_compute(((const struct calm__job *)arg)->opts.amount);
+}
+
+/* What computes beside requests would hold them up, so it goes to the CPU
+ * pool, as a program would do it; alone there is nothing to hold up. */
+int calm__job_suspend(
+    const struct calm__job *job, calm_http *http, size_t index)
+{
+    int rc;
     switch (job->opts.work) {
     case CALM_WORK_IO:
         return calm_sleep(job->opts.duration);
     case CALM_WORK_FILES:
         return read_suspending(path_of(job, index));
-    default:
+    case CALM_WORK_CPU:
         return calm__job_compute(job->opts.amount);
+    case CALM_WORK_HTTP:
+        return request(job, http);
+    default:
+        rc = request(job, http);
+        return rc < 0 ? rc : calm_cpu(compute, (void *)job);
     }
 }

@@ -22,7 +22,7 @@ data = json.load(open("a.json"))
 text = open("a.txt").read()
 assert data["processors"] > 0
 names = [w["name"] for w in data["workloads"]]
-assert {"io", "files", "cpu"} <= set(names), names
+assert names == ["io", "files", "http", "cpu", "mixed"], names
 for work in data["workloads"]:
     assert work["verdict"] in text, work["verdict"]
     by_name = {a["name"]: a for a in work["approaches"]}
@@ -67,7 +67,7 @@ root = tree.parse("a.svg").getroot()
 svg = "{http://www.w3.org/2000/svg}"
 assert root.tag == svg + "svg"
 bars = [r for r in root.iter(svg + "rect")]
-assert len(bars) >= 12 and all(float(r.get("width")) > 0 for r in bars)
+assert len(bars) == 20 and all(float(r.get("width")) > 0 for r in bars)
 right = float(root.get("width"))
 for r in bars:
     assert float(r.get("x")) + float(r.get("width")) < right
@@ -111,6 +111,11 @@ check "a folder that is not there is an error" \
 check "and named" grep -q "'nowhere'" err
 mkdir empty
 check "so is one without files" exits 1 "$calm" compare files --dir empty
+check "nobody at a URL is an error of each approach" \
+    exits 1 "$calm" compare http --repeat 1 \
+    --url 'http://user:secret@127.0.0.1:1/x?key=secret'
+check "and told without what may be secret" \
+    sh -c "grep -q '127.0.0.1:1/x' err && ! grep -q secret out err"
 check "the help is there" exits 0 "$calm" compare --help
 
 # ---- what is left ----

@@ -327,8 +327,8 @@ static int all_approaches_are_measured(void *arg)
 {
     static calm_comparison comparison;
     const enum calm_work works[] = {
-        CALM_WORK_IO, CALM_WORK_FILES, CALM_WORK_CPU};
-    for (size_t i = 0; i < 3; i++) {
+        CALM_WORK_IO, CALM_WORK_FILES, CALM_WORK_CPU, CALM_WORK_MIXED};
+    for (size_t i = 0; i < 4; i++) {
         const calm_compare_opts opts = {.work = works[i],
             .tasks = 20,
             .duration = CALM_MS,
