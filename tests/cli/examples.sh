@@ -102,6 +102,18 @@ examine() { # NAME
         check 'the stages overlap' \
             between 0.65 "$(number '^time: ([0-9.]+) s')" 0.75
         ;;
+    concurrency_comparison)
+        check 'ten waits in turn take a second' \
+            between 1.000 "$(number '^sync +([0-9.]+) s')" 1.600
+        check 'as tasks they take as long as one' \
+            between 0.100 "$(number '^async +([0-9.]+) s')" 0.250
+        check 'in threads and in processes less than in turn' \
+            between 0.200 "$(awk '/^(threads|processes) / { sum += $2 }
+                END { print sum }' "$work/$backend/$name.out")" 1.800
+        check 'all four ways compute' \
+            [ "$(grep -cE 's, +[0-9.]+ times +[0-9.]+ s, +[0-9.]+ times' \
+                "$work/$backend/$name.out")" -eq 4 ]
+        ;;
     validate_async)
         check 'it prints a line for each check' \
             [ "$(grep -c '^ok ' "$work/$backend/$name.out")" -ge 3 ]
@@ -132,6 +144,14 @@ cannot_write() { # data_0.txt is in the way
 }
 backend=auto name=async_file_io
 check 'what cannot be written is told' cannot_write
+
+# This one computes, which the others would feel.
+for backend in auto epoll; do
+    name=concurrency_comparison
+    start "$name"
+    wait
+    examine "$name"
+done
 
 # What cannot start must not look like success.
 backend=nonsense
