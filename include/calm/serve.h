@@ -13,9 +13,9 @@
  * Speaks the Open Inference Protocol v2 (JSON, and binary tensors), KServe's
  * v1, and {"samples": [...]} -> {"predictions": [...]}; GET /metrics is for
  * Prometheus. What requests that are there at the same time ask for is
- * predicted together, on the CPU pool. docs/serve.md has the paths.
+ * predicted together, on the CPU pool. calm-serve(1) has the paths.
  *
- * To try clients it can misbehave: see DRILLS.
+ * To try clients it can misbehave: see DRILLS there.
  */
 #ifndef CALM_SERVE_H
 #define CALM_SERVE_H

@@ -117,6 +117,14 @@ size_t calm_server_requests(const calm_server *server)
            server->phases[CALM__SENDING].count;
 }
 
+static void quiet_look(calm_server *server)
+{
+    if (calm_server_requests(server) == 0)
+        calm_event_set(&server->quiet);
+    else
+        calm_event_clear(&server->quiet);
+}
+
 /* The one place where a connection changes its phase. */
 static void phase_move(calm_request *request, enum calm__phase phase)
 {
@@ -133,10 +141,7 @@ static void phase_move(calm_request *request, enum calm__phase phase)
     assert(allowed[request->phase][phase]);
     phase_leave(request);
     phase_enter(request, phase);
-    if (calm_server_requests(request->server) == 0)
-        calm_event_set(&request->server->quiet);
-    else
-        calm_event_clear(&request->server->quiet);
+    quiet_look(request->server);
 }
 
 /* ---- bodies ---- */
@@ -271,6 +276,15 @@ static void answer_error(calm_request *request, int status, const char *text)
         calm_bytes_clear(&body);
 }
 
+static void record_free(calm_request *request)
+{
+    calm_server *server = request->server;
+    body_release(request);
+    phase_leave(request);
+    calm__request_free(request);
+    quiet_look(server);
+}
+
 static int handle(void *arg)
 {
     calm_request *request = arg;
@@ -284,7 +298,10 @@ static int handle(void *arg)
         request->status = MHD_HTTP_NO_CONTENT;
     calm_error_clear();
     request->answered = true;
-    MHD_resume_connection(request->connection);
+    if (request->orphan)
+        record_free(request);
+    else if (request->suspended)
+        MHD_resume_connection(request->connection);
     calm_event_set(&server->work);
     return 0;
 }
@@ -296,9 +313,21 @@ static enum MHD_Result handler_start(calm_request *request)
     phase_move(request, CALM__HANDLING);
     if (server->handlers)
         task = calm_spawn(server->handlers, handle, request);
-    if (!task)
+    if (!task) {
+        request->answered = true; /* nobody else will */
         return MHD_NO;
+    }
     calm_release(task);
+    return MHD_YES;
+}
+
+/* Is asked again: many a handler has its answer by now. A suspended connection
+ * costs two system calls, and when it goes on, libmicrohttpd first reads: it
+ * would take the end of what a client says, in the same turn as the request,
+ * for the client's leaving. */
+static enum MHD_Result handler_wait(calm_request *request)
+{
+    request->suspended = true;
     MHD_suspend_connection(request->connection);
     return MHD_YES;
 }
@@ -340,7 +369,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection,
     if (!request || request->shut || !request->target)
         return MHD_NO;
     if (!request->begun) {
-        request->method = method;
+        snprintf(request->method, sizeof request->method, "%s", method);
         head_done(request, version);
         return MHD_YES;
     }
@@ -356,7 +385,8 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection,
     }
     if (request->answered)
         return answer_send(request);
-    return handler_start(request);
+    return request->phase == CALM__HANDLING ? handler_wait(request)
+                                            : handler_start(request);
 }
 
 static calm_request *of_connection(struct MHD_Connection *connection)
@@ -397,6 +427,11 @@ static void on_completed(void *cls, struct MHD_Connection *connection,
     *context = NULL;
     if (!request)
         return;
+    if (request->phase == CALM__HANDLING && !request->answered) {
+        request->orphan = true;
+        request->connection = NULL;
+        return;
+    }
     body_release(request);
     calm__request_reset(request);
     if (request->phase == CALM__HANDLING)
@@ -413,8 +448,7 @@ static void connection_opened(
     *context = request;
     if (!request)
         return; /* its first request is then refused */
-    *request = (calm_request){
-        .server = server, .connection = connection, .method = ""};
+    *request = (calm_request){.server = server, .connection = connection};
     phase_enter(request, CALM__IDLE);
     calm_event_set(&server->some);
 }
@@ -431,13 +465,8 @@ static void on_connection(void *cls, struct MHD_Connection *connection,
     *context = NULL;
     server->connections--;
     calm_event_set(&server->room);
-    if (!request)
-        return;
-    body_release(request);
-    phase_leave(request);
-    calm__request_free(request);
-    if (calm_server_requests(server) == 0)
-        calm_event_set(&server->quiet);
+    if (request && !request->orphan)
+        record_free(request);
 }
 
 /* Paths are decoded by those who know what a slash in a name means. */
@@ -737,7 +766,7 @@ static void resume_all(calm_server *server)
     for (calm_request *request = server->phases[CALM__HANDLING].first; request;
          request = request->next) {
         request->shut = true;
-        if (!request->answered)
+        if (request->suspended && !request->answered)
             MHD_resume_connection(request->connection);
     }
 }
@@ -752,6 +781,8 @@ void calm_server_close(calm_server *server)
         MHD_run(server->daemon);
         calm_fd_forget(server->epoll_fd);
         MHD_stop_daemon(server->daemon);
+        while (server->phases[CALM__HANDLING].first)
+            record_free(server->phases[CALM__HANDLING].first);
     }
     free(server);
 }

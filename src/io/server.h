@@ -10,10 +10,15 @@
  *      |                 +--> REFUSED (told, then dropped)   |
  *      +------------------------ answer sent ----------------+
  *
- * In HANDLING the connection is suspended: libmicrohttpd has forgotten it, and
- * the handler's task has it. In every other phase it has a time limit, which
- * is the same for all connections in that phase: a list in the order in which
- * they came has the next to expire at its front.
+ * In HANDLING the connection is the handler's task's. libmicrohttpd asks once
+ * more whether there is an answer; if there is none yet it is suspended, and
+ * libmicrohttpd forgets it until it is resumed. In every other phase it has a
+ * time limit, which is the same for all connections in that phase: a list in
+ * the order in which they came has the next to expire at its front.
+ *
+ * If the client resets the connection before it is suspended, libmicrohttpd
+ * drops it at once. The record is then an orphan: without a connection, but
+ * there until its handler returns.
  */
 #ifndef CALM_IO_SERVER_H
 #define CALM_IO_SERVER_H
@@ -49,17 +54,19 @@ struct calm__header {
 /* One for each connection, used again for each of its requests. */
 struct calm_request {
     calm_server *server;
-    struct MHD_Connection *connection;
-    calm_request *next, *previous; /* in the list of its phase */
-    int64_t since;                 /* when it came there */
+    struct MHD_Connection *connection; /* NULL for an orphan */
+    calm_request *next, *previous;     /* in the list of its phase */
+    int64_t since;                     /* when it came there */
     enum calm__phase phase;
     bool begun;    /* its head was looked at */
     bool shut;     /* we have shut the connection down */
     bool answered; /* the handler has returned */
+    bool suspended;
+    bool orphan;
 
     char *target; /* the path, cut at the '?' */
     char *query;
-    const char *method; /* libmicrohttpd's */
+    char method[16];
     calm_bytes body;
     size_t held; /* of the server's bodies_held */
 

@@ -32,8 +32,9 @@ const char *calm_request_query(const calm_request *request)
 
 const char *calm_request_header(const calm_request *request, const char *name)
 {
-    return MHD_lookup_connection_value(
-        request->connection, MHD_HEADER_KIND, name);
+    return request->connection ? MHD_lookup_connection_value(
+                                     request->connection, MHD_HEADER_KIND, name)
+                               : NULL;
 }
 
 const char *calm_request_body(const calm_request *request, size_t *ret_len)
@@ -45,8 +46,10 @@ const char *calm_request_body(const calm_request *request, size_t *ret_len)
 
 int calm__request_fd(const calm_request *request)
 {
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(
-        request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    const union MHD_ConnectionInfo *info =
+        request->connection ? MHD_get_connection_info(request->connection,
+                                  MHD_CONNECTION_INFO_CONNECTION_FD)
+                            : NULL;
     return info ? info->connect_fd : -1;
 }
 
@@ -268,8 +271,8 @@ void calm__request_reset(calm_request *request)
 {
     free(request->target);
     request->target = request->query = NULL;
-    request->method = "";
-    request->begun = request->answered = false;
+    request->method[0] = '\0';
+    request->begun = request->answered = request->suspended = false;
     if (request->body.capacity > BODY_KEPT)
         calm_bytes_clear(&request->body);
     calm_bytes_reset(&request->body);

@@ -6,14 +6,13 @@
 [ -x "$build/tools/train" ] || skip "built without XGBoost"
 "$calm" serve --help >/dev/null || skip "built without a server"
 [ -x /usr/bin/python3 ] || skip "no python3 for the clients"
-here=$(cd "$(dirname "$0")" && pwd)
 
 "$build/tools/train" "$source_root/examples/data/breast_cancer.csv" label \
     sample_id model.json held.csv >/dev/null || exit 1
 "$calm" predict held.csv --model model.json -o expected.csv 2>/dev/null ||
     exit 1
 
-/usr/bin/python3 "$here/serve_client.py" "$calm" model.json held.csv \
+/usr/bin/python3 "$source_root/tests/cli/serve_client.py" "$calm" model.json held.csv \
     expected.csv || bad=1
 
 check "a model is needed" exits 2 "$calm" serve

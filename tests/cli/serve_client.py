@@ -448,6 +448,14 @@ def vanishing(server):
                                 struct.pack("ii", 1, 0))
             peer.sendall(whole[:length])
             peer.close()
+    body = json.dumps({"samples": rows[:1]}).encode()
+    with socket.create_connection(("127.0.0.1", server.port), 5) as peer:
+        peer.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\n"
+                     b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        peer.shutdown(socket.SHUT_WR)
+        answer = receive_all(peer)
+        check("a client that has said all still gets its answer",
+              status_of(answer) == 200, answer)
     for _ in range(50):
         _, _, text = server.ask("GET", "/metrics")
         open_now = [line for line in text.decode().splitlines()
