@@ -34,7 +34,7 @@ const char remote_help[] =
 static bool pace_read(const char *option, const char *text, double *ret_pace)
 {
     size_t len = strlen(text);
-    double number = 0, per = 1;
+    double number = 0, per = 0;
     if (len > 2 && text[len - 2] == '/') {
         per = text[len - 1] == 'm' ? 60 : text[len - 1] == 's' ? 1 : 0;
         len -= 2;

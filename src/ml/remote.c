@@ -93,6 +93,8 @@ static int metadata_ask(struct calm__remote *remote, size_t index)
 {
     struct calm__sending sending = {.method = "GET",
         .url = calm__api_metadata_url(remote->api, index),
+        .headers = remote->headers,
+        .header_count = remote->header_count,
         .divisible = true};
     int rc = calm__sender_send(&remote->sender, &sending);
     if (rc == 0 && sending.fate == CALM__ANSWERED) {
@@ -253,8 +255,7 @@ static int headers_make(struct calm__remote *remote)
         remote->headers[count++] =
             (calm_http_header){"Authorization", remote->authorization.data};
     }
-    remote->sender.headers = remote->headers;
-    remote->sender.header_count = count;
+    remote->header_count = count;
     return 0;
 }
 

@@ -17,7 +17,8 @@ struct calm__remote {
     struct calm__sender sender;
     calm_bytes template;
     calm_bytes authorization; /* a secret */
-    calm_http_header *headers;
+    calm_http_header *headers; /* of every request */
+    size_t header_count;
     const char **names;       /* of the columns, for the api */
     bool lines;               /* the input is of the Batch format */
     _Atomic bool inexact;     /* a truth was seen that is no whole number */

@@ -33,6 +33,8 @@ enum { LARGE_ANSWER = 256 << 10 };
 struct calm__request_slot {
     struct calm__request_slot *next;
     struct calm__api_request request;
+    char json_len[24];
+    calm_http_header headers[]; /* two of its own, and those of every one */
 };
 
 static struct calm__remote *remote_of(struct calm__predictor *predictor)
@@ -152,9 +154,14 @@ int calm__remote_prepare(
 static struct calm__request_slot *slot_take(struct calm__remote *remote)
 {
     struct calm__request_slot *slot = remote->spare;
-    if (!slot)
-        return calloc(1, sizeof *slot);
-    remote->spare = slot->next;
+    size_t count = remote->header_count;
+    if (slot) {
+        remote->spare = slot->next;
+        return slot;
+    }
+    slot = calloc(1, sizeof *slot + (2 + count) * sizeof *slot->headers);
+    for (size_t i = 0; slot && i < count; i++)
+        slot->headers[2 + i] = remote->headers[i];
     return slot;
 }
 
@@ -313,22 +320,29 @@ static int part_request(struct part *part, struct calm__sending *sending,
     return 0;
 }
 
+/* The length of the JSON is told only where something binary follows it. */
+static void headers_set(const struct calm__remote *remote,
+    struct calm__request_slot *slot, struct calm__sending *sending)
+{
+    bool binary = slot->request.json_len > 0;
+    snprintf(
+        slot->json_len, sizeof slot->json_len, "%zu", slot->request.json_len);
+    slot->headers[0] = (calm_http_header){
+        "Inference-Header-Content-Length", slot->json_len};
+    slot->headers[1] =
+        (calm_http_header){"Content-Type", slot->request.content_type};
+    sending->headers = slot->headers + !binary;
+    sending->header_count = remote->header_count + 1 + binary;
+}
+
 static int part_exchange(struct part *part, struct calm__sending *sending)
 {
     struct calm__request_slot *slot = slot_take(part->remote);
     if (!slot)
         return calm_fail(-ENOMEM, "no memory for a request");
-    char length[24];
-    calm_http_header headers[2];
     int rc = part_request(part, sending, &slot->request);
     if (rc == 0) {
-        headers[0] = (calm_http_header){
-            "Content-Type", slot->request.content_type};
-        headers[1] = (calm_http_header){
-            "Inference-Header-Content-Length", length};
-        snprintf(length, sizeof length, "%zu", slot->request.json_len);
-        sending->headers = headers;
-        sending->header_count = slot->request.json_len > 0 ? 2 : 1;
+        headers_set(part->remote, slot, sending);
         rc = calm__sender_send(&part->remote->sender, sending);
     }
     slot_give(part->remote, slot);

@@ -111,8 +111,9 @@ static void judge_answer(struct calm__sending *sending,
     if (response->status == 429 || response->status == 503)
         judgement->pressure = CALM__PRESSURE_HIGH;
     sending->code = error.quota ? "insufficient_quota" : "http_error";
-    snprintf(sending->cause, sizeof sending->cause, "status %d%s%s",
-        response->status, *error.message ? ": " : "", error.message);
+    snprintf(sending->cause, sizeof sending->cause, "status %d%s%s%s%s%s",
+        response->status, *error.message ? ": " : "", error.message,
+        *error.code ? " (" : "", error.code, *error.code ? ")" : "");
 }
 
 /* A good status, but is it an answer? */

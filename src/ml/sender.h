@@ -21,8 +21,6 @@
 struct calm__sender {
     /* Set by the opener. */
     calm_http *http;
-    const calm_http_header *headers; /* of every request */
-    size_t header_count;
     calm_retry_opts retry;   /* attempts, waits, and their total for a row */
     int64_t request_timeout; /* of one attempt */
     int64_t wait_most;       /* a server that asks for more ends the run */
@@ -52,7 +50,7 @@ struct calm__sending {
     const char *url;
     const void *body;
     size_t len;
-    const calm_http_header *headers; /* beside those of every request */
+    const calm_http_header *headers;
     size_t header_count;
     double tokens; /* about so many */
     bool divisible; /* when it is refused, its rows are sent apart */
