@@ -135,8 +135,8 @@ size_t calm__api_rows_max(const struct calm__api *api);
 
 /* Looks whether a row may stand in the input at all: only lines of the Batch
  * format have something to say here. Returns 0, or CALM_EFORMAT with "line 7:
- * ..." for a line that ends the run before anything is sent. A row that cannot
- * even be read is not for this call. */
+ * ..." for a line that ends the run before anything is sent. (A line that
+ * cannot even be read has cells that are absent.) */
 int calm__api_check(
     const struct calm__api *api, const struct calm__cell *cells, uint64_t line);
 

@@ -53,6 +53,11 @@ struct calm__remote_batch {
  * with the line, or the errors of reading. */
 int calm__remote_check(const struct calm__remote *remote);
 
+/* Looks at one row, which may be one that cannot be read. Returns 0, -ENOMEM,
+ * or CALM_EFORMAT or CALM_ELIMIT for what ends the run. */
+int calm__remote_check_row(const struct calm__remote *remote,
+    const struct calm__row *row, const struct calm__cell *cells);
+
 /* The methods of remote_batch.c, see predictor.h. */
 int calm__remote_batch_open(
     struct calm__predictor *predictor, struct calm__batch *batch);

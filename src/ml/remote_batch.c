@@ -110,9 +110,10 @@ static int row_sample(struct calm__remote *remote, struct calm__batch *batch,
     const struct calm__cell *cells = batch->cells + remote->base.first_cell;
     size_t start = own->samples.len;
     own->rows[index] = (struct calm__remote_row){.code = "invalid_row"};
-    if (row->status < 0)
-        return 0;
-    int rc = calm__api_row(remote->api, cells, &own->samples);
+    int rc = calm__remote_check_row(remote, row, cells);
+    if (rc < 0 || row->status < 0)
+        return rc;
+    rc = calm__api_row(remote->api, cells, &own->samples);
     if (rc == -ENOMEM)
         return rc;
     if (rc < 0) {

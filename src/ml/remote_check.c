@@ -23,6 +23,16 @@ struct check {
     struct calm__api_ids ids;
 };
 
+int calm__remote_check_row(const struct calm__remote *remote,
+    const struct calm__row *row, const struct calm__cell *cells)
+{
+    if (calm__api_kind_of(remote->api) != CALM__API_OPENAI)
+        return 0;
+    if (row->status < 0)
+        return calm_fail(row->status, "%s", row->cause);
+    return calm__api_check(remote->api, cells, row->line);
+}
+
 static int rows_check(void *arg)
 {
     struct check *check = arg;
@@ -31,10 +41,8 @@ static int rows_check(void *arg)
     calm__batch_cells_begin(batch);
     int rc;
     while ((rc = calm__batch_cells_next(batch, &row)) > 0) {
-        if (row.status < 0)
-            continue;
         const struct calm__cell *id = &batch->cells[CALM__LINE_CUSTOM_ID];
-        rc = calm__api_check(check->remote->api, batch->cells, row.line);
+        rc = calm__remote_check_row(check->remote, &row, batch->cells);
         if (rc < 0)
             return rc;
         calm__api_ids_add(&check->ids, id->text, id->len, row.line);
