@@ -1,7 +1,7 @@
 /* host/process_pool.h - what the loop, the template and the workers share
  *
  *     the program                the template               a worker
- *     process_pool.c             process_template.c         process_worker.c
+ *     process_pool.c, _request.c process_template.c         process_worker.c
  *         |-- START, KILL, QUIT ----->| fork, kill              |
  *         |                           |------------------------>|
  *         |== the place: item, number of the request ==========>| futex
@@ -17,6 +17,8 @@
 #define CALM_HOST_PROCESS_POOL_H
 
 #include <calm/error.h>
+#include <calm/process_pool.h>
+#include <calm/sync.h>
 #include <calm/task.h>
 
 #include <stdatomic.h>
@@ -79,6 +81,53 @@ static inline struct calm__place *calm__place_at(
 {
     return (struct calm__place *)(void *)(places + distance * (size_t)index);
 }
+
+/* ---- the loop's side ---- */
+
+enum calm__worker_state {
+    CALM__WORKER_NONE,
+    CALM__WORKER_ALIVE,
+    CALM__WORKER_DYING,
+};
+
+struct calm__worker {
+    enum calm__worker_state state;
+    struct calm__place *place;
+    int pipe;
+    bool taken; /* by a task */
+    bool quick; /* it worked for less than QUICK on its last item */
+};
+
+struct calm_process_pool {
+    int count;
+    size_t largest;
+    char *places;
+    size_t size; /* of the shared memory */
+    struct calm__worker *workers;
+    pid_t owner;    /* who opened it; a fork of that only closes its ends */
+    pid_t template; /* 0 once it was reaped */
+    int orders;
+    bool broken; /* the template has ended */
+    bool looks_out;
+
+    struct calm__loop *loop; /* whose tasks use it now */
+    int users;
+    calm_semaphore free;
+};
+
+/* process_request.c: sends an order about a worker, which QUIT does not need.
+ * Returns 0 or an errno. */
+int calm__pool_order(calm_process_pool *pool, enum calm__order_kind kind,
+    const struct calm__worker *to);
+
+/* process_request.c: fn(item) in WORKER, which the caller has taken. */
+int calm__pool_request(calm_process_pool *pool, struct calm__worker *worker,
+    calm_fn *fn, void *item, size_t size);
+
+/* process_request.c: the template was killed: -EPIPE with a sentence. */
+int calm__pool_lost(calm_process_pool *pool);
+
+/* ---- the others' ---- */
 
 /* process_template.c: serves until the program has gone, then ends all. */
 _Noreturn void calm__template_main(struct calm__template *template);

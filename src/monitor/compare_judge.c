@@ -99,7 +99,7 @@ static bool say_all_busy(const calm_comparison *comparison,
     const calm_compare_figures *figures, calm_bytes *text)
 {
     double all = comparison->processors;
-    if (busy(figures) < 0.25 || busy(figures) + figures->others < 0.85 * all)
+    if (busy(figures) < 0.1 || busy(figures) + figures->others < 0.85 * all)
         return false;
     calm_bytes_printf(
         text, "all %d processors are busy", comparison->processors);
