@@ -3,14 +3,14 @@
 #
 #     bench/run.sh BUILD [TOPIC...]
 #
-# Topics: switch spawn sync sleep file csv predict; all without one. What
+# Topics: switch spawn sync sleep process file csv predict; all without one. What
 # targets.tsv asks for and what was missed stands below the table. Files are
 # made in BUILD/bench/work and removed again.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 build=$(cd "$1" && pwd)
 shift
-topics=${*:-switch spawn sync sleep file csv predict}
+topics=${*:-switch spawn sync sleep process file csv predict}
 python=/usr/bin/python3
 work=$build/bench/work
 
@@ -65,7 +65,7 @@ for topic in $topics; do
         else
             echo "bench: without XGBoost there is nothing to predict" >&2
         fi ;;
-    switch | spawn | sync | sleep | file)
+    switch | spawn | sync | sleep | process | file)
         "$build/bench/bench_$topic" >>calm.tsv ;;
     *)
         echo "bench: no topic '$topic'" >&2
