@@ -38,6 +38,8 @@ static const char help[] =
     "  --unordered          write as answers come, with the row's number\n"
     "  --overwrite          replace an output that exists, and begin anew\n"
     "  --force-resume       resume also with another input, model or options\n"
+    "  --retry-failed       predict the rows that failed again, and put them\n"
+    "                       into the finished output\n"
     "  --separator C        of CSV: a character, or tab\n"
     "  --ragged HOW         rows with other fields than the header: fail, pad\n"
     "                       or skip\n"
@@ -67,6 +69,7 @@ enum {
     OPT_UNORDERED,
     OPT_OVERWRITE,
     OPT_FORCE_RESUME,
+    OPT_RETRY_FAILED,
     OPT_SEPARATOR,
     OPT_RAGGED,
     OPT_INVALID_UTF8,
@@ -92,6 +95,7 @@ static const struct option options[] = {
     {"unordered", no_argument, NULL, OPT_UNORDERED},
     {"overwrite", no_argument, NULL, OPT_OVERWRITE},
     {"force-resume", no_argument, NULL, OPT_FORCE_RESUME},
+    {"retry-failed", no_argument, NULL, OPT_RETRY_FAILED},
     {"separator", required_argument, NULL, OPT_SEPARATOR},
     {"ragged", required_argument, NULL, OPT_RAGGED},
     {"invalid-utf8", required_argument, NULL, OPT_INVALID_UTF8},
@@ -259,6 +263,8 @@ static bool flag_option(struct job *job, int option)
         return job->opts.overwrite = true;
     case OPT_FORCE_RESUME:
         return job->opts.force_resume = true;
+    case OPT_RETRY_FAILED:
+        return job->opts.retry_failed = true;
     case OPT_CSV_SAFE:
         return job->opts.csv_safe = true;
     case 'v':
@@ -317,10 +323,10 @@ int predict_options_read(struct job *job, int argc, char **argv)
                               "--url URL");
     if (!job->opts.output)
         return complain("predict: an output is needed: -o OUTPUT, - is stdout");
-    if (job->summary && (same_file(job->summary, job->opts.input) ||
-                            (job->opts.model &&
-                                same_file(job->summary, job->opts.model)) ||
-                            same_file(job->summary, job->opts.output)))
+    if (job->summary &&
+        (same_file(job->summary, job->opts.input) ||
+            (job->opts.model && same_file(job->summary, job->opts.model)) ||
+            same_file(job->summary, job->opts.output)))
         return complain(
             "predict: --summary: '%s' is used otherwise", job->summary);
     remote_options_end(job);

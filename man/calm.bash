@@ -6,7 +6,8 @@ _calm_options() { # COMMAND
     predict)
         echo '--model --url --output --features --id --truth --keep --missing
             --batch-size --threads --in-flight --limit --unordered
-            --overwrite --force-resume --separator --ragged --invalid-utf8 --csv-safe
+            --overwrite --force-resume --retry-failed --separator --ragged
+            --invalid-utf8 --csv-safe
             --api --template --result-path --concurrency --rate --token-rate
             --timeout --retries --max-failures --header --api-key-file
             --ca-file --unix-socket --model-sha256 --progress --summary

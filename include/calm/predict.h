@@ -90,6 +90,8 @@ typedef struct calm_predict_opts {
     bool unordered;    /* write as answers come, with a column "row" */
     bool overwrite;    /* replace an output that exists, begin anew */
     bool force_resume; /* also with another input, model or options */
+    bool retry_failed; /* predict the rows of OUTPUT.errors.jsonl again, and
+                          put them into the finished output */
     calm_csv_opts csv; /* how to read CSV: separator, ragged rows, ... */
     bool csv_safe;     /* see calm_csv_writer */
 

@@ -178,7 +178,9 @@ int calm__answer_batch(
         .kept = batch->cells + first + answer->has_truth};
     int rc = 0;
     calm__batch_cells_begin(batch);
-    for (; rc >= 0 && place.index < batch->count; place.index++)
+    for (; rc >= 0 && place.index < batch->count; place.index++) {
         rc = row_answer(answer, &place);
+        batch->rows[place.index].out_end = batch->out.len;
+    }
     return rc;
 }

@@ -39,6 +39,7 @@ struct calm__row {
     const char *cause; /* the reader's until its next block */
     int attempts;      /* to predict it; 0 when it could not be read */
     int http_status;   /* of the last answer to it, or 0 */
+    size_t out_end;    /* where its text ends in the output of its batch */
 };
 
 /* A field as text, the reader's until its next row. */

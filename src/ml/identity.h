@@ -20,6 +20,7 @@ enum calm__identity_kind {
     CALM__IDENTITY_INPUT,
     CALM__IDENTITY_MODEL,
     CALM__IDENTITY_OPTION,
+    CALM__IDENTITY_BEFORE, /* an output that is added to, see merge.h */
     CALM__IDENTITY_KINDS,
 };
 

@@ -56,13 +56,33 @@ static void count(
     state->squared_error = mark->squared_error += batch->quality.squared_error;
 }
 
+static void mark(struct calm__outputs *outputs)
+{
+    outputs->mark.output = calm__sink_mark(outputs->output);
+    if (outputs->errors)
+        outputs->mark.errors = calm__sink_mark(outputs->errors);
+    if (outputs->merge)
+        outputs->mark.merged = outputs->merge->copied;
+}
+
+int calm__outputs_copy_rest(struct calm__outputs *outputs)
+{
+    struct calm__merge *merge = outputs->merge;
+    int rc = calm__merge_copy(merge, merge->records, outputs->output);
+    if (rc == 0)
+        mark(outputs);
+    return rc;
+}
+
 int calm__outputs_save(
     struct calm__outputs *outputs, const struct calm__batch *batch)
 {
     int rc = 0;
     if (outputs->failed < 0)
         return calm_fail(outputs->failed, "the outputs cannot be saved");
-    if (batch->out.len > 0)
+    if (batch->out.len > 0 && outputs->merge)
+        rc = calm__merge_batch(outputs->merge, batch, outputs->output);
+    else if (batch->out.len > 0)
         rc = calm__sink_write(outputs->output, &batch->out);
     if (rc == 0 && batch->failed > 0)
         rc = errors_write(outputs, batch);
@@ -73,9 +93,7 @@ int calm__outputs_save(
     count(outputs, batch);
     if (!outputs->journal)
         return 0;
-    outputs->mark.output = calm__sink_mark(outputs->output);
-    if (outputs->errors)
-        outputs->mark.errors = calm__sink_mark(outputs->errors);
+    mark(outputs);
     outputs->mark.retries = outputs->state->retries;
     outputs->rows += batch->cut;
     calm_event_set(&outputs->dirty);
@@ -108,13 +126,21 @@ static int errors_finish(struct calm__outputs *outputs)
                                         : 0;
 }
 
+static int output_finish(struct calm__outputs *outputs)
+{
+    return outputs->output ? calm__sink_commit(outputs->output) : 0;
+}
+
 /* The errors get their name first: a reader who sees the output also sees
- * what is missing in it. A stale list of a replaced output goes away. */
+ * what is missing in it. A stale list of a replaced output goes away. When
+ * rows that had failed are added it is the other way round, so that each is
+ * in one of the two at any time. */
 static int names_give(struct calm__outputs *outputs)
 {
-    int rc = errors_finish(outputs);
-    if (rc == 0 && outputs->output)
-        rc = calm__sink_commit(outputs->output);
+    bool adds = outputs->opts->retry_failed;
+    int rc = adds ? output_finish(outputs) : errors_finish(outputs);
+    if (rc == 0)
+        rc = adds ? errors_finish(outputs) : output_finish(outputs);
     return rc;
 }
 
@@ -147,6 +173,7 @@ int calm__outputs_finish(struct calm__outputs *outputs)
 
 void calm__outputs_close(struct calm__outputs *outputs)
 {
+    calm__merge_close(outputs->merge);
     calm__sink_close(outputs->output);
     calm__sink_close(outputs->errors);
     calm__journal_close(outputs->journal);

@@ -1,6 +1,7 @@
 /* ml/outputs.h - what a run leaves: the output, the errors, the journal
  *
  *     check    the names, before anything is opened
+ *     find     the journal of an earlier run
  *     open     begins anew, or takes up what an earlier run has left
  *     save     a batch behind the others, while
  *     work     commits in the background: data to the device, then the journal
@@ -18,6 +19,7 @@
 
 #include "ml/batch.h"
 #include "ml/journal.h"
+#include "ml/merge.h"
 #include "ml/sink.h"
 
 #include <calm/predict.h>
@@ -31,8 +33,10 @@ struct calm__outputs {
     struct calm__sink *output;
     struct calm__sink *errors; /* opened by the first row that fails */
     struct calm__journal *journal;
-    bool takes_name; /* of an output that is there */
-    bool finished;   /* by an earlier run, all but the names */
+    const struct calm__journal_contents *found; /* in it, or NULL */
+    struct calm__merge *merge; /* with the output before; NULL: all is new */
+    bool takes_name;           /* of an output that is there */
+    bool finished;             /* by an earlier run, all but the names */
 
     /* What is saved; a commit takes it to the device and the journal. */
     struct calm__journal_record mark;
@@ -61,6 +65,11 @@ struct calm__outputs_plan {
 int calm__outputs_check(struct calm__outputs *outputs,
     const calm_predict_opts *opts, calm_predict_state *state);
 
+/* Opens and reads a journal, if there is one. What is done by an earlier run
+ * is then in FOUND. Suspends. Returns 0; -EBUSY when another run has it; or
+ * CALM_EFORMAT for a damaged one, unless it is to be overwritten. */
+int calm__outputs_find(struct calm__outputs *outputs);
+
 /* Opens all. RET_DONE gets the rows that earlier runs have done, to be cleared
  * by the caller; their counts go to the state. Suspends. Returns 0, or an
  * error; with state->created it was refused before anything was created. */
@@ -80,11 +89,18 @@ void calm__outputs_stop(struct calm__outputs *outputs);
  * heed a cancel. */
 int calm__outputs_settle(struct calm__outputs *outputs);
 
+/* Copies what is left of the output before. Suspends. */
+int calm__outputs_copy_rest(struct calm__outputs *outputs);
+
 /* All rows are saved: final names, journal removed. Suspends, and does not
  * heed a cancel. */
 int calm__outputs_finish(struct calm__outputs *outputs);
 
 void calm__outputs_close(struct calm__outputs *outputs);
+
+/* Tells whoever wants to know. */
+void calm__outputs_note(const struct calm__outputs *outputs, const char *format,
+    ...) __attribute__((format(printf, 2, 3)));
 
 /* ---- between the parts ---- */
 

@@ -19,6 +19,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,16 +90,14 @@ int calm__outputs_check(struct calm__outputs *outputs,
         else
             free(name);
     }
-    outputs->takes_name = opts->overwrite;
+    outputs->takes_name = opts->overwrite || opts->retry_failed;
     return rc;
 }
 
 /* ---- anew ---- */
 
-static void note(const struct calm__outputs *outputs, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static void note(const struct calm__outputs *outputs, const char *format, ...)
+void calm__outputs_note(
+    const struct calm__outputs *outputs, const char *format, ...)
 {
     const calm_predict_opts *opts = outputs->opts;
     char text[CALM_MESSAGE_MAX];
@@ -141,6 +140,7 @@ static int journal_begin(
 {
     struct calm__journal_head head = {.run = {calm__random(), calm__random()},
         .overwrite = outputs->opts->overwrite,
+        .retry = outputs->opts->retry_failed,
         .identity = *plan->identity};
     *plan->identity = (struct calm__identity){0};
     outputs->state->resumable = true;
@@ -204,6 +204,11 @@ static int refuse_other(
         return calm_fail(-EINVAL,
             "'%s' is of a run with another input: '%s' differs in its %s\n%s",
             name, input, item->name, hint);
+    case CALM__IDENTITY_BEFORE:
+        return calm_fail(-EINVAL,
+            "'%s' is of a run that began with another output or other rows "
+            "that had failed\nhint: remove it to begin anew",
+            name);
     case CALM__IDENTITY_MODEL:
         return calm_fail(-EINVAL, "'%s' is of a run with another %s\n%s", name,
             item->name, hint);
@@ -212,6 +217,19 @@ static int refuse_other(
             "'%s' is of a run that was given another %s\n%s", name, item->name,
             hint);
     }
+}
+
+static int refuse_mode(const struct calm__outputs *outputs)
+{
+    if (outputs->opts->retry_failed)
+        return calm_fail(-EINVAL,
+            "'%s' is of a run that is not finished\n"
+            "hint: the same command without --retry-failed resumes it",
+            outputs->journal_path);
+    return calm_fail(-EINVAL,
+        "'%s' is of a run that predicts failed rows again\n"
+        "hint: --retry-failed resumes it",
+        outputs->journal_path);
 }
 
 static int refuse_pipe(const struct calm__outputs *outputs)
@@ -235,10 +253,16 @@ static int decide(const struct calm__outputs *outputs,
         return ANEW;
     if (!plan->can_resume)
         return opts->overwrite ? ANEW : refuse_pipe(outputs);
+    if (head->retry != opts->retry_failed)
+        return opts->overwrite ? ANEW : refuse_mode(outputs);
     const struct calm__identity_item *item =
         calm__identity_differ(&head->identity, plan->identity);
-    bool forced =
-        opts->force_resume && item && item->kind != CALM__IDENTITY_LAYOUT;
+    /* The output before is replaced when all is complete. */
+    if (item && item->kind == CALM__IDENTITY_BEFORE && contents->last.complete)
+        item = NULL;
+    bool forced = opts->force_resume && item &&
+                  item->kind != CALM__IDENTITY_LAYOUT &&
+                  item->kind != CALM__IDENTITY_BEFORE;
     if (item && !forced)
         return opts->overwrite ? ANEW : refuse_other(outputs, item);
     if (contents->last.complete)
@@ -272,6 +296,18 @@ static int resume_hint(const struct calm__outputs *outputs, int rc)
         calm_message(rc), outputs->journal_path);
 }
 
+/* How many rows there are is known once the end of the input was seen. */
+static void resume_note(const struct calm__outputs *outputs,
+    const struct calm__journal_record *last)
+{
+    unsigned long long done = outputs->state->resumed, rows = last->rows;
+    if (rows > 0)
+        calm__outputs_note(
+            outputs, "resuming: %llu of %llu rows are done", done, rows);
+    else
+        calm__outputs_note(outputs, "resuming: %llu rows are done", done);
+}
+
 static int resume(struct calm__outputs *outputs,
     const struct calm__outputs_plan *plan,
     const struct calm__journal_contents *contents)
@@ -290,8 +326,7 @@ static int resume(struct calm__outputs *outputs,
     rc = calm__journal_resume(outputs->journal);
     if (rc == 0 && !begun)
         rc = head_write(outputs, plan);
-    note(outputs, "resuming: %llu rows are done",
-        (unsigned long long)outputs->state->resumed);
+    resume_note(outputs, last);
     return rc;
 }
 
@@ -332,7 +367,7 @@ static int take_finished(struct calm__outputs *outputs,
     outputs->state->created = true;
     outputs->finished = true;
     counts_take(outputs, contents);
-    note(outputs, "finishing: all %llu rows are done",
+    calm__outputs_note(outputs, "finishing: all %llu rows are done",
         (unsigned long long)outputs->state->resumed);
     return 0;
 }
@@ -342,16 +377,8 @@ static int take_finished(struct calm__outputs *outputs,
 static int take_up(struct calm__outputs *outputs,
     const struct calm__outputs_plan *plan, struct calm__selection *ret_done)
 {
-    const struct calm__journal_contents *contents;
-    int rc = calm__journal_read(outputs->journal, &contents);
-    bool damaged = rc == CALM_EFORMAT || rc == -EINVAL;
-    if (damaged && !outputs->opts->overwrite)
-        return calm_fail(
-            rc, "%s\nhint: --overwrite begins anew", calm_message(rc));
-    if (damaged)
-        rc = ANEW;
-    else if (rc == 0)
-        rc = decide(outputs, plan, contents);
+    const struct calm__journal_contents *contents = outputs->found;
+    int rc = decide(outputs, plan, contents);
     if (rc < 0)
         return rc;
     if (rc == ANEW)
@@ -364,20 +391,32 @@ static int take_up(struct calm__outputs *outputs,
     return rc;
 }
 
+int calm__outputs_find(struct calm__outputs *outputs)
+{
+    if (!outputs->journal_path)
+        return 0;
+    int rc = calm__journal_open(
+        outputs->journal_path, /* create= */ false, &outputs->journal);
+    if (rc < 0 || !outputs->journal)
+        return rc;
+    rc = calm__journal_read(outputs->journal, &outputs->found);
+    bool damaged = rc == CALM_EFORMAT || rc == -EINVAL;
+    if (damaged && outputs->opts->overwrite)
+        return 0;
+    return damaged ? calm_fail(rc, "%s\nhint: --overwrite begins anew",
+                         calm_message(rc))
+                   : rc;
+}
+
 static int open_all(struct calm__outputs *outputs,
     const struct calm__outputs_plan *plan, struct calm__selection *ret_done)
 {
-    int rc = 0;
-    if (!outputs->journal_path) {
-        rc = output_open(outputs, /* kept= */ NULL);
-        return rc < 0 ? rc : head_write(outputs, plan);
-    }
-    rc = calm__journal_open(
-        outputs->journal_path, /* create= */ false, &outputs->journal);
-    if (rc < 0)
-        return rc;
-    return outputs->journal ? take_up(outputs, plan, ret_done)
-                            : open_anew(outputs, plan);
+    if (outputs->found)
+        return take_up(outputs, plan, ret_done);
+    if (outputs->journal_path)
+        return open_anew(outputs, plan);
+    int rc = output_open(outputs, /* kept= */ NULL);
+    return rc < 0 ? rc : head_write(outputs, plan);
 }
 
 int calm__outputs_open(struct calm__outputs *outputs,

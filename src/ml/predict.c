@@ -8,6 +8,7 @@
  */
 #include "ml/outputs.h"
 #include "ml/predictor.h"
+#include "ml/retry_failed.h"
 #include "ml/run_identity.h"
 #include "ml/selection.h"
 
@@ -195,7 +196,9 @@ static int next_batch(void **ret_item, void *ctx)
     state->bytes = calm__dataset_position(work->dataset);
     if (rc <= 0 && rc != -ECANCELED) {
         if (rc == 0)
-            work->outputs.mark.rows = work->position;
+            work->outputs.mark.rows = work->outputs.merge
+                                          ? work->outputs.merge->count
+                                          : work->position;
         work->end = rc;
         work->ended = calm__error_take();
     }
@@ -369,33 +372,113 @@ static int columns_choose(struct work *work)
 
 /* ---- the run ---- */
 
-/* Opens the outputs; what is wanted is what earlier runs have not done. */
-static int outputs_open(struct work *work)
+/* Which rows had failed: only those are wanted. Where a run has done them all
+ * and died before the last name was given, there is nothing to look up.
+ * Returns 1, or 0 when no row had failed. */
+static int failed_find(struct work *work, const calm_bytes *head)
+{
+    struct calm__outputs *outputs = &work->outputs;
+    const struct calm__journal_contents *found = outputs->found;
+    bool other = found && found->has_head && !found->head.retry;
+    if (other || (found && found->last.complete))
+        return 1;
+    int rc = calm__retry_failed_open(
+        &work->answer, outputs->errors_path, head, &outputs->merge);
+    if (rc == 0)
+        calm__outputs_note(
+            outputs, "no row of '%s' has failed", work->opts->output);
+    if (rc <= 0)
+        return rc;
+    struct calm__selection all = work->wanted;
+    work->wanted = outputs->merge->rows;
+    outputs->merge->rows = all;
+    return 1;
+}
+
+/* What earlier runs have done is not wanted any more. */
+static int done_leave(struct work *work, const struct calm__selection *done)
+{
+    struct calm__selection rest;
+    int rc = calm__selection_without(&work->wanted, done, &rest);
+    if (rc < 0)
+        return rc;
+    calm__selection_clear(&work->wanted);
+    work->wanted = rest;
+    return 0;
+}
+
+/* The copy of the output before goes on where it was. In any order what is
+ * new comes behind all of it. */
+static int merge_begin(struct work *work)
+{
+    struct calm__outputs *outputs = &work->outputs;
+    int rc = calm__merge_skip(outputs->merge, outputs->mark.merged);
+    return rc == 0 && work->opts->unordered ? calm__outputs_copy_rest(outputs)
+                                            : rc;
+}
+
+/* Returns 1, or 0 when there is nothing to do. */
+static int outputs_open(struct work *work, struct calm__outputs_plan *plan)
+{
+    struct calm__outputs *outputs = &work->outputs;
+    struct calm__selection done = {0};
+    int rc = calm__outputs_find(outputs);
+    if (rc == 0 && plan->can_resume)
+        rc = calm__run_identity(&work->answer, work->dataset, plan->identity);
+    if (rc == 0)
+        rc = work->opts->retry_failed ? failed_find(work, plan->head) : 1;
+    if (rc <= 0)
+        return rc;
+    if (outputs->merge)
+        calm__identity_number(plan->identity, CALM__IDENTITY_BEFORE, "output",
+            outputs->merge->hash);
+    rc = calm__outputs_open(outputs, plan, &done);
+    if (rc == 0 && done.count > 0)
+        rc = done_leave(work, &done);
+    if (rc == 0 && outputs->merge)
+        rc = merge_begin(work);
+    calm__selection_clear(&done);
+    return rc < 0 ? rc : 1;
+}
+
+static int retry_check(
+    const struct work *work, const struct calm__outputs_plan *plan)
 {
     const calm_predict_opts *opts = work->opts;
+    if (!opts->retry_failed)
+        return 0;
+    if (opts->overwrite)
+        return calm_fail(
+            -EINVAL, "--retry-failed and --overwrite exclude each other");
+    if (!plan->can_resume || !work->outputs.errors_path)
+        return calm_fail(-EINVAL,
+            "--retry-failed needs an input and an output that are files");
+    if (work->predictor->lines)
+        return calm_fail(-EINVAL,
+            "--retry-failed does not know which line of the Batch format has "
+            "failed\nhint: put those lines into an input of their own");
+    return 0;
+}
+
+static int outputs_plan(struct work *work)
+{
     calm_bytes head = {0};
     struct calm__identity identity = {0};
-    struct calm__selection done = {0}, all = work->wanted;
     struct calm__outputs_plan plan = {.head = &head,
         .identity = &identity,
         .can_resume = calm__dataset_is_file(work->dataset) &&
-                      strcmp(opts->input, "-") != 0};
-    int rc = calm__answer_head(&work->answer, &head);
-    if (rc == 0 && plan.can_resume)
-        rc = calm__run_identity(&work->answer, work->dataset, &identity);
+                      strcmp(work->opts->input, "-") != 0};
+    int rc = retry_check(work, &plan);
     if (rc == 0)
-        rc = calm__outputs_open(&work->outputs, &plan, &done);
-    if (rc == 0 && done.count > 0) {
-        rc = calm__selection_without(&all, &done, &work->wanted);
-        if (rc == 0)
-            calm__selection_clear(&all);
-    }
-    calm__selection_clear(&done);
+        rc = calm__answer_head(&work->answer, &head);
+    if (rc == 0)
+        rc = outputs_open(work, &plan);
     calm__identity_clear(&identity);
     calm_bytes_clear(&head);
     return rc;
 }
 
+/* Returns 1, or 0 when there is nothing to do. */
 static int work_open(struct work *work)
 {
     const calm_predict_opts *opts = work->opts;
@@ -414,7 +497,7 @@ static int work_open(struct work *work)
         return rc;
     work->state->size = calm__dataset_size(work->dataset);
     work->state->classes = work->predictor->classes;
-    return outputs_open(work);
+    return outputs_plan(work);
 }
 
 static int pipeline_run(struct work *work)
@@ -465,6 +548,8 @@ static int work_run(struct work *work)
     calm_group_begin(&group);
     calm_spawn(&group, calm__outputs_work, outputs);
     int rc = pipeline_run(work);
+    if (rc == 0 && outputs->merge)
+        rc = calm__outputs_copy_rest(outputs);
     calm__outputs_stop(outputs);
     rc = calm_group_end(&group, rc);
     if (rc == 0)
@@ -496,16 +581,18 @@ int calm_predict(const calm_predict_opts *opts, calm_predict_state *ret_state)
 {
     *ret_state = (calm_predict_state){0};
     if (!opts->input || !opts->output || !opts->model == !opts->remote.url)
-        return calm_fail(-EINVAL,
-            "an input, an output, and a model or a URL are needed");
+        return calm_fail(
+            -EINVAL, "an input, an output, and a model or a URL are needed");
     struct work work = {.opts = opts, .state = ret_state, .end = 1};
     int rc = calm__selection_add(
         &work.wanted, 0, opts->limit ? opts->limit : CALM__ALL_ROWS);
     if (rc == 0)
         rc = work_open(&work);
     if (rc == 0)
+        ret_state->committed = true;
+    if (rc > 0)
         rc = work_run(&work);
-    if (rc == 0)
+    if (rc == 0 && !ret_state->committed)
         rc = calm__outputs_finish(&work.outputs);
     struct calm__error *error = calm__error_take();
     work_close(&work);

@@ -57,7 +57,6 @@ killed_run() { # SIGNAL TIMES OUTPUT ARGUMENT...
         kill -s "$signal" $pid 2>/dev/null
         wait $pid
         code=$?
-        grep resuming: killed.err >>resumed
         case $code in
         137 | 143 | 130) killed=$((killed + 1)) ;;
         3) ;;
@@ -86,8 +85,8 @@ check "killed at $kills random moments, the output is the same" \
 check "so it is as JSON Lines" \
     killed_in_order KILL $few killed.jsonl whole.jsonl --threads 3
 summary_counts_all_runs() {
-    [ -s resumed ] || return 1 # some of them, above
-    while :; do
+    for try in $(seq 50); do
+        [ -e sum.csv.calm-journal ] || rm -f sum.csv sum.csv.errors.jsonl
         "$calm" predict rows.csv --model model.json --truth label \
             -o sum.csv --batch-size 1 &
         pid=$!
@@ -98,8 +97,8 @@ summary_counts_all_runs() {
         [ -s sum.csv.calm-journal ] || continue
         exits 3 predict rows.csv -o sum.csv --summary sum.json || return 1
         [ "$(number_of resumed sum.json)" = 0 ] || break
-        rm sum.csv
     done
+    [ "$(number_of resumed sum.json)" -gt 0 ] || return 1
     for name in rows ok failed accuracy compared; do
         [ "$(number_of $name sum.json)" = \
             "$(number_of $name whole.json)" ] || return 1
@@ -110,7 +109,8 @@ check "the summary and the accuracy are those of all runs" \
 
 killed_unordered() {
     predict rows.csv -o any.csv -q --unordered
-    killed_run KILL "$((kills / 2))" "$1" --batch-size 2 --unordered --threads 4 &&
+    killed_run KILL $((kills / 2)) "$1" --batch-size 2 --unordered \
+        --threads 4 &&
         sort "$1" >sorted && sort any.csv | cmp - sorted &&
         sort "$1.errors.jsonl" >sorted &&
         sort whole.csv.errors.jsonl | cmp - sorted && only_final_names "$1"
@@ -120,4 +120,111 @@ check "unordered, no row is lost and none is twice" \
 
 check "SIGTERM: resumed" killed_in_order TERM $few term.csv whole.csv
 check "SIGINT: resumed" killed_in_order INT $few int.csv whole.csv
+
+# ---- rows that failed, again ----
+
+# Every row that failed has a number now, so all of them can be predicted.
+mend() { # CODE OUTPUT ARGUMENT...
+    code=$1 output=$2
+    shift 2
+    exits "$code" predict bad.csv -o "$output" --retry-failed "$@"
+}
+sed 's/,bad,/,1e,/' rows.csv >bad.csv # as long as what it becomes
+predict bad.csv -o broken.csv -q
+predict bad.csv -o broken.jsonl -q
+predict bad.csv -o broken_any.csv -q --unordered
+sed 's/,1e,/,14,/' bad.csv >good.csv
+predict good.csv -o good_whole.csv -q
+predict good.csv -o good_whole.jsonl -q
+predict good.csv -o good_any.csv -q --unordered
+copy() { # FROM TO
+    cp "$1" "$2" && cp "$1.errors.jsonl" "$2.errors.jsonl"
+}
+
+still_failing() {
+    copy broken.csv still.csv && mend 3 still.csv &&
+        cmp still.csv broken.csv && grep -q '207 rows: 0 ok, 207 failed' err &&
+        cmp still.csv.errors.jsonl broken.csv.errors.jsonl &&
+        only_final_names still.csv
+}
+check "rows that fail again stay in the errors" still_failing
+cp bad.csv before.csv
+cp good.csv bad.csv # the same input, but for what failed
+
+mended() { # OUTPUT FROM WHOLE ARGUMENT...
+    output=$1 from=$2 whole=$3
+    shift 3
+    copy "$from" "$output" && mend 0 "$output" "$@" &&
+        grep -q '207 rows: 207 ok' err && [ "$(echo "$output"*)" = "$output" ]
+    if [ "$output" = mended_any.csv ]; then
+        sort "$output" >sorted && sort "$whole" | cmp - sorted
+    else
+        cmp "$output" "$whole"
+    fi
+}
+check "rows that failed come to their places" \
+    mended mended.csv broken.csv good_whole.csv
+check "so they do in JSON Lines" \
+    mended mended.jsonl broken.jsonl good_whole.jsonl --batch-size 5
+check "unordered they come behind" \
+    mended mended_any.csv broken_any.csv good_any.csv --unordered
+
+nothing_has_failed() {
+    mend 0 mended.csv && grep -q 'no row of' err &&
+        cmp mended.csv good_whole.csv
+}
+check "nothing is left to do then" nothing_has_failed
+
+# One row in two fails at first.
+awk -F, -v OFS=, 'NR > 1 && NR % 2 == 0 { $2 = "x" } 1' good.csv >bad.csv
+predict bad.csv -o half.csv -q
+cp good.csv bad.csv
+
+mended_and_killed() {
+    copy half.csv slow.csv
+    killed=0
+    while [ "$killed" -lt "$few" ]; do
+        "$calm" predict bad.csv --model model.json --truth label \
+            -o slow.csv --retry-failed --batch-size 1 2>killed.err &
+        pid=$!
+        next_moment
+        sleep "$moment"
+        kill -KILL $pid 2>/dev/null
+        wait $pid
+        case $? in
+        0) copy half.csv slow.csv; continue ;;
+        137) killed=$((killed + 1)) ;;
+        *) cat killed.err; return 1 ;;
+        esac
+        lines=$(wc -l <slow.csv)
+        [ -e slow.csv.calm-journal ] || { copy half.csv slow.csv; continue; }
+        [ "$lines" = 10001 ] || [ "$lines" = 20001 ] || return 1
+    done
+    mend 0 slow.csv && cmp slow.csv good_whole.csv &&
+        [ "$(echo slow.csv*)" = slow.csv ]
+}
+check "killed while they are added, nothing is lost" mended_and_killed
+
+refused() { # PATTERN COMMAND...
+    pattern=$1
+    shift
+    exits 2 predict "$@" && grep -q "$pattern" err
+}
+other_runs_are_refused() {
+    copy broken.csv other.csv && head -15 good.csv >short.csv &&
+        { head -1 good.csv; tail -n +2 good.csv | tac; } >turned.csv &&
+        refused 'another input' short.csv -o other.csv --retry-failed &&
+        refused 'another input' turned.csv -o other.csv --retry-failed &&
+        head -19000 broken.csv >other.csv &&
+        refused 'of another run' good.csv -o other.csv --retry-failed &&
+        refused 'other columns' good.csv -o other.csv --retry-failed \
+            --keep mean_area &&
+        refused 'cannot add to' good.csv -o none.csv --retry-failed &&
+        refused 'exclude' good.csv -o other.csv --retry-failed --overwrite &&
+        refused 'needs an input' - -o other.csv --retry-failed <good.csv &&
+        echo '{"row":"x"}' >other.csv.errors.jsonl &&
+        refused 'line 1' good.csv -o other.csv --retry-failed &&
+        [ ! -e other.csv.calm-part ] && [ ! -e other.csv.calm-journal ]
+}
+check "what is not of that run is refused" other_runs_are_refused
 finish
