@@ -212,10 +212,10 @@ static int show(const calm_comparison *comparison, bool first)
 {
     calm_bytes text = {0};
     int rc = calm_compare_text(comparison, &text);
-    if (rc == 0 &&
-        printf("%s%s", first ? "" : "\n", calm_bytes_text(&text)) < 0)
-        rc = calm_fail(-EIO, "cannot write to standard output");
-    fflush(stdout);
+    if (rc == 0)
+        printf("%s%s", first ? "" : "\n", calm_bytes_text(&text));
+    if (rc == 0 && fflush(stdout) != 0)
+        rc = calm_fail(-errno, "cannot write to standard output: %m");
     calm_bytes_clear(&text);
     return rc;
 }

@@ -34,6 +34,7 @@ _calm_values() { # OPTION
     case $1 in
     --api) echo 'samples v2 v1 openai' ;;
     --concurrency) echo 'auto' ;;
+    compare) echo 'io files http cpu mixed all' ;;
     --progress) echo 'auto always never' ;;
     --ragged) echo 'fail pad skip' ;;
     --invalid-utf8) echo 'fail replace pass' ;;
@@ -50,14 +51,15 @@ _calm_values() { # OPTION
 }
 
 _calm() {
-    local word=${COMP_WORDS[COMP_CWORD]} words
+    local word=${COMP_WORDS[COMP_CWORD]} previous words
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
         words='predict serve compare doctor --help --version'
     else
-        words=$(_calm_values "${COMP_WORDS[COMP_CWORD - 1]}")
+        previous=${COMP_WORDS[COMP_CWORD - 1]}
+        words=$(_calm_values "$previous")
         [ "$words" != - ] || return
-        if [[ -z $words && $word == -* ]]; then
+        if [[ $word == -* && (-z $words || $previous != -*) ]]; then
             words=$(_calm_options "${COMP_WORDS[1]}")
         fi
     fi

@@ -84,8 +84,8 @@ int calm__job_compute(uint64_t amount);
 int calm__folder_open(struct calm__folder *folder, const char *path);
 void calm__folder_close(struct calm__folder *folder);
 
-/* Asks the kernel to forget what the files hold. */
-void calm__folder_chill(const struct calm__folder *folder);
+/* Asks the kernel to forget what the first COUNT files hold. */
+void calm__folder_chill(const struct calm__folder *folder, size_t count);
 
 /* ---- compare_server.c ---- */
 

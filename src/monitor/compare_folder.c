@@ -213,9 +213,9 @@ void calm__folder_close(struct calm__folder *folder)
     *folder = (struct calm__folder){.leash = -1};
 }
 
-void calm__folder_chill(const struct calm__folder *folder)
+void calm__folder_chill(const struct calm__folder *folder, size_t count)
 {
-    for (size_t i = 0; i < folder->count; i++) {
+    for (size_t i = 0; i < folder->count && i < count; i++) {
         int fd = open(folder->paths[i], O_RDONLY | O_CLOEXEC);
         if (fd < 0)
             continue;

@@ -141,7 +141,7 @@ static void round_begin(int round)
 {
     pid_t ids[WORKERS_MOST];
     turn_wait();
-    calm__folder_chill(&job->folder);
+    calm__folder_chill(&job->folder, job->opts.tasks);
     atomic_store(&board->round, round);
     atomic_store(&board->next, 0);
     atomic_store(&board->done, 0);

@@ -334,7 +334,10 @@ static int all_approaches_are_measured(void *arg)
             .duration = CALM_MS,
             .amount = 1000,
             .repeat = 3};
-        check_equal(calm_compare(&opts, &comparison), 0);
+        int rc = calm_compare(&opts, &comparison);
+        if (rc == -ENOSYS)
+            continue; /* built without a server */
+        check_equal(rc, 0);
         for (int k = 0; k < CALM_APPROACHES; k++) {
             const calm_compare_figures *figures = &comparison.approaches[k];
             check_text(figures->message, "");
