@@ -351,7 +351,13 @@ static void resume(struct calm__http_exchange *exchange)
         return;
     exchange->in_paused = exchange->out_paused = false;
     calm__http_phase_set(exchange, exchange->phase);
-    curl_easy_pause(exchange->handle->easy, CURLPAUSE_CONT);
+    /* What was held back is told in here; when that is refused nobody else
+     * will hear of it. */
+    CURLcode code = curl_easy_pause(exchange->handle->easy, CURLPAUSE_CONT);
+    if (code != CURLE_OK)
+        calm__http_end(exchange, exchange->result < 0
+                                     ? exchange->result
+                                     : calm__http_code(exchange, code));
 }
 
 /* ---- libcurl ---- */
@@ -369,6 +375,9 @@ static void message_take(struct calm_http *client, const CURLMsg *message)
     int result = exchange->result;
     if (result == 0 && code != CURLE_OK)
         result = calm__http_code(exchange, code);
+    if (result == 0 && !exchange->headers_over) /* which libcurl lets pass */
+        result = calm__http_because(
+            exchange, -ENODATA, "the answer ended in its head");
     if (result == 0 && exchange->drop)
         result = calm__http_redirect(exchange);
     calm__http_end(exchange, result);

@@ -37,6 +37,15 @@ static int not_connected(struct calm__http_exchange *exchange)
         exchange->proxy ? "cannot connect to the proxy" : "cannot connect");
 }
 
+/* libcurl says CURLE_RECV_ERROR of a chunk that is none, too. */
+static bool is_of_network(const struct calm__http_exchange *exchange)
+{
+    const char *text = exchange->handle->error;
+    return !*text || strncmp(text, "Recv failure", 12) == 0 ||
+           strncmp(text, "Send failure", 12) == 0 || strstr(text, "SSL") ||
+           strstr(text, "HTTP/2");
+}
+
 static int broken_off(struct calm__http_exchange *exchange, int otherwise)
 {
     int code = os_code(exchange);
@@ -45,6 +54,14 @@ static int broken_off(struct calm__http_exchange *exchange, int otherwise)
                  code == ENETDOWN || code == ECONNABORTED;
     if (exchange->proxy && !exchange->response->sent)
         return not_connected(exchange);
+    /* libcurl's own bound, of all lines together. */
+    if (!exchange->headers_over &&
+        strncmp(exchange->handle->error, "Too large", 9) == 0)
+        return calm__http_because(
+            exchange, CALM_ELIMIT, "the answer has too long a head");
+    if (!is_of_network(exchange))
+        return calm__http_because(
+            exchange, CALM_EHTTP, "the answer is not good HTTP");
     return by_system(
         exchange, known ? code : otherwise, "the connection broke off");
 }

@@ -22,15 +22,18 @@ size_t calm__http_stream_data(
     struct calm__http_exchange *exchange, const char *data, size_t len)
 {
     calm_bytes *inbox = &exchange->inbox;
-    if (inbox->len > 0 && inbox->len + len > CALM__HTTP_AHEAD) {
-        exchange->in_paused = true;
-        return CURL_WRITEFUNC_PAUSE;
-    }
     if (calm_bytes_append(inbox, data, len) < 0) {
         calm__http_because(exchange, -ENOMEM, "no memory");
         return len + 1;
     }
     calm__http_wake(exchange);
+    /* Refusing the piece would pause, too, but libcurl then keeps all that it
+     * has decoded, and copies it anew at every further pause. */
+    if (inbox->len > CALM__HTTP_AHEAD && !exchange->in_paused) {
+        exchange->in_paused = true;
+        curl_easy_pause(exchange->handle->easy,
+            CURLPAUSE_RECV | (exchange->out_paused ? CURLPAUSE_SEND : 0));
+    }
     return len;
 }
 
