@@ -315,6 +315,15 @@ int calm_json_put_floats(
     return calm_json_end_array(writer);
 }
 
+int calm_json_put_matrix(calm_json_writer *writer, const float *values,
+    size_t rows, size_t columns)
+{
+    calm_json_begin_array(writer);
+    for (size_t i = 0; i < rows && writer->error == 0; i++)
+        calm_json_put_floats(writer, values + i * columns, columns);
+    return calm_json_end_array(writer);
+}
+
 int calm_json_end_line(calm_json_writer *writer)
 {
     if (writer->error < 0)

@@ -149,6 +149,21 @@ static void what_json_has_no_number_for_is_null(void **state)
     expect(&json, "[null,null,[null,null,null,1.5],[]]");
 }
 
+static void a_matrix_is_an_array_for_each_row(void **state)
+{
+    calm_bytes out = {0};
+    calm_json_writer json = {.out = &out};
+    float values[] = {1, 2, 3, 4, 5, 6};
+    calm_json_begin_array(&json);
+    calm_json_put_matrix(&json, values, 2, 3);
+    calm_json_put_matrix(&json, values, 3, 1);
+    calm_json_put_matrix(&json, NULL, 0, 3);
+    calm_json_put_matrix(&json, NULL, 2, 0);
+    calm_json_end_array(&json);
+    expect(&json, "[[[1.0,2.0,3.0],[4.0,5.0,6.0]],[[1.0],[2.0],[3.0]],[],"
+                  "[[],[]]]");
+}
+
 static void text_comes_back_through_the_reader(void **state)
 {
     char text[256];
@@ -260,6 +275,7 @@ int main(void)
         cmocka_unit_test(ill_formed_text_becomes_replacement_characters),
         cmocka_unit_test(numbers_read_back_the_same),
         cmocka_unit_test(what_json_has_no_number_for_is_null),
+        cmocka_unit_test(a_matrix_is_an_array_for_each_row),
         cmocka_unit_test(text_comes_back_through_the_reader),
         cmocka_unit_test(order_that_is_no_json_is_refused),
         cmocka_unit_test(depth_is_bounded_at_128),
