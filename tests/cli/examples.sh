@@ -40,14 +40,16 @@ exited_with() { # CODE
     [ "$(cat "$work/$backend/$name.code")" -eq "$1" ]
 }
 
-start() { # NAME
+start() { # NAME [ARGUMENT]
     mkdir -p "$work/$backend/$1"
     (
         cd "$work/$backend/$1"
         code=0
-        CALM_BACKEND=$backend "$folder/$1" >../"$1.out" 2>&1 || code=$?
+        # shellcheck disable=SC2086 # a word, or none
+        CALM_BACKEND=$backend "$folder/$1" ${2:-} >../"$1.out" 2>&1 || code=$?
         echo "$code" >../"$1.code"
     ) &
+    started="${started:-} $!"
 }
 
 add_up_to_20() {
@@ -114,6 +116,16 @@ examine() { # NAME
             [ "$(grep -cE 's, +[0-9.]+ times +[0-9.]+ s, +[0-9.]+ times' \
                 "$work/$backend/$name.out")" -eq 4 ]
         ;;
+    async_api_calls)
+        check 'two models of ten are there' \
+            [ "$(grep -c '^model_[01]: success$' "$work/$backend/$name.out")" \
+            -eq 2 ]
+        check 'the others are errors of their own' \
+            [ "$(grep -c "^model_[2-9]: GET .*/v2/models/model_[2-9]': 404" \
+                "$work/$backend/$name.out")" -eq 8 ]
+        check 'each batch has an answer for each sample' \
+            [ "$(grep -c '^25 predictions$' "$work/$backend/$name.out")" -eq 4 ]
+        ;;
     validate_async)
         check 'it prints a line for each check' \
             [ "$(grep -c '^ok ' "$work/$backend/$name.out")" -ge 3 ]
@@ -123,12 +135,44 @@ examine() { # NAME
 
 examples='async_basics async_multiple async_error_handling async_file_io
     async_ml_pipeline validate_async'
+# A server for async_api_calls, where models can be trained and served.
+server=
+serve() {
+    data=$folder/../../examples/data/breast_cancer.csv
+    (
+        cd "$work"
+        "$folder/../tools/train" "$data" label sample_id model.json held.csv
+    ) >/dev/null
+    "$folder/../cli/calm" serve model_0="$work/model.json" \
+        model_1="$work/model.json" --port 0 --port-file "$work/port" \
+        2>"$work/serve.err" &
+    server=$!
+    for _ in $(seq 100); do
+        [ -s "$work/port" ] && break
+        sleep 0.1
+    done
+    url=http://127.0.0.1:$(cat "$work/port")
+}
+
+if [ -x "$folder/../tools/train" ] && [ -x "$folder/async_api_calls" ]; then
+    serve
+    examples="$examples async_api_calls"
+fi
 for backend in auto epoll; do
     for name in $examples; do
-        start "$name"
+        case $name in
+        async_api_calls) start "$name" "$url" ;;
+        *) start "$name" ;;
+        esac
     done
 done
-wait
+wait_for_all() { # but not for the server
+    for child in $started; do
+        wait "$child"
+    done
+}
+wait_for_all
+[ -z "$server" ] || kill "$server"
 for backend in auto epoll; do
     for name in $examples; do
         examine "$name"
