@@ -224,8 +224,6 @@ static void handle_put(struct calm__http_exchange *exchange)
     struct calm__http_handle *handle = exchange->handle;
     struct calm__http_handle **pile = pile_of(exchange->client, exchange);
     exchange->handle = NULL;
-    if (!handle)
-        return;
     handle->exchange = NULL;
     handle->next = *pile;
     *pile = handle;
@@ -273,8 +271,9 @@ static int launch(struct calm__http_exchange *exchange)
         if (curl_multi_add_handle(client->multi, handle->easy) != CURLM_OK)
             rc = -ENOMEM;
     }
-    if (rc < 0) {
-        handle_put(exchange);
+    if (rc < 0) { /* half set: nobody knows to what */
+        exchange->handle = NULL;
+        calm__http_handle_free(handle);
         return rc;
     }
     exchange->state = CALM__HTTP_RUNNING;

@@ -257,7 +257,7 @@ static bool set_url(CURL *easy, struct calm__http_handle *handle,
     }
     if (!is_kept(&handle->proxy, exchange->proxy))
         SET(CURLOPT_PROXY, exchange->proxy ? exchange->proxy : "");
-    return !failed;
+    return !failed && handle->url && (handle->proxy || !exchange->proxy);
 }
 
 /* The addresses go along until libcurl has surely loaded them. */
@@ -302,13 +302,14 @@ static int lines_write(
 {
     const calm_http_request *request = exchange->request;
     bool has_body = kind_of(exchange) >= KIND_BODY, has_type = false;
+    bool lost_body = !has_body && (request->body || request->read_body);
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < request->header_count; i++) {
         const calm_http_header *header = &request->headers[i];
-        bool is_type = strncasecmp(header->name, "Content-", 8) == 0;
+        bool is_of_body = strncasecmp(header->name, "Content-", 8) == 0;
         has_type |= strcasecmp(header->name, "Content-Type") == 0;
         if ((exchange->strange && !is_harmless(header->name)) ||
-            (is_type && !has_body))
+            (is_of_body && lost_body))
             continue;
         rc = calm_bytes_append_text(lines, header->name);
         if (rc == 0)
