@@ -652,6 +652,18 @@ static void profile(char **argv)
         argv[1], argv[2], figures[1], figures[0], usage.ru_minflt);
 }
 
+/* A command that measures another client against the same server. */
+static void beside(void)
+{
+    char command[1200];
+    const char *given = getenv("BENCH_BESIDE");
+    if (!given)
+        return;
+    snprintf(command, sizeof command, "%s %d", given, port);
+    if (system(command) != 0)
+        fprintf(stderr, "bench: failed: %s\n", given);
+}
+
 int main(int argc, char **argv)
 {
     curl_global_init(CURL_GLOBAL_DEFAULT);
@@ -679,6 +691,7 @@ int main(int argc, char **argv)
             .ctx = &large,
             .repetitions = 3});
     }
+    beside();
     kill(server, SIGKILL);
     waitpid(server, NULL, 0);
     unlink("http/1g");

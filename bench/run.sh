@@ -3,14 +3,14 @@
 #
 #     bench/run.sh BUILD [TOPIC...]
 #
-# Topics: switch spawn sync sleep process file csv predict; all without one. What
-# targets.tsv asks for and what was missed stands below the table. Files are
-# made in BUILD/bench/work and removed again.
+# Topics: switch spawn sync sleep process file csv predict http; all without
+# one. What targets.tsv asks for and what was missed stands below the table.
+# Files are made in BUILD/bench/work and removed again.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 build=$(cd "$1" && pwd)
 shift
-topics=${*:-switch spawn sync sleep process file csv predict}
+topics=${*:-switch spawn sync sleep process file csv predict http}
 python=/usr/bin/python3
 work=$build/bench/work
 
@@ -55,10 +55,21 @@ measure_predict() {
     fi
 }
 
+# Beside aiohttp, which talks to the same server, so it is started by it.
+measure_http() {
+    if have_python aiohttp; then
+        BENCH_BESIDE="$python $here/aiohttp_http.py >>$work/asyncio.tsv" \
+            "$build/bench/bench_http" >>calm.tsv
+    else
+        "$build/bench/bench_http" >>calm.tsv
+    fi
+}
+
 for topic in $topics; do
     echo "bench: $topic" >&2
     case $topic in
     csv) measure_csv ;;
+    http) measure_http ;;
     predict)
         if [ -x "$build/bench/bench_predict" ]; then
             measure_predict
