@@ -79,6 +79,46 @@ void calm__batch_reset(struct calm__batch *batch)
     batch->quality = (struct calm__quality){0};
 }
 
+static void shrink(calm_bytes *bytes)
+{
+    char *data = bytes->len > 0 ? realloc(bytes->data, bytes->len + 1) : NULL;
+    if (data) {
+        bytes->data = data;
+        bytes->capacity = bytes->len + 1;
+    } else if (bytes->len == 0) {
+        calm_bytes_clear(bytes);
+    }
+}
+
+struct calm__batch *calm__batch_part(struct calm__batch *batch)
+{
+    struct calm__batch *rest = calm__alloc(sizeof *rest);
+    if (!rest)
+        return NULL;
+    *rest = (struct calm__batch){.dataset = batch->dataset,
+        .spans = batch->spans,
+        .span_count = batch->span_count,
+        .span_room = batch->span_room,
+        .reader = batch->reader,
+        .cells = batch->cells,
+        .own = batch->own};
+    batch->spans = NULL;
+    batch->span_count = batch->span_room = 0;
+    batch->reader = NULL;
+    batch->cells = NULL;
+    batch->own = NULL;
+    if (batch->failed == 0) {
+        rest->rows = batch->rows;
+        rest->room = batch->room;
+        batch->rows = NULL;
+        batch->room = 0;
+    }
+    calm__batch_reset(rest);
+    shrink(&batch->out);
+    shrink(&batch->errors);
+    return rest;
+}
+
 int calm__batch_reserve(struct calm__batch *batch)
 {
     if (batch->cut <= batch->room)

@@ -48,7 +48,8 @@ struct calm__batch {
     uint64_t ok, failed;
     struct calm__quality quality;
 
-    void *own; /* the predictor's */
+    void *own; /* the predictor's; NULL with reader after a parting */
+    size_t held; /* bytes that it holds, as its run counts them */
 
     struct calm__kept *kept;
 };
@@ -66,6 +67,13 @@ int calm__batch_add(struct calm__batch *batch, const calm_csv_block *block,
 
 /* Lets go of all rows. On the loop, as chunks are counted there. */
 void calm__batch_reset(struct calm__batch *batch);
+
+/* Parts a batch whose rows are answered from all that it was made by: what is
+ * left is its output and its counts, and whatever tells why rows have failed.
+ * Many of these may wait for one before them. Returns the rest, which can be
+ * used as a new batch, or NULL without memory: then nothing has changed. On
+ * the loop. */
+struct calm__batch *calm__batch_part(struct calm__batch *batch);
 
 /* Makes room for the rows that were added. Returns 0 or -ENOMEM. */
 int calm__batch_reserve(struct calm__batch *batch);

@@ -31,7 +31,8 @@
 
 enum {
     BATCH_BYTES = 8 << 20, /* of the predictor's numbers */
-    HELD_BYTES = 64 << 20, /* of the input, between reading and writing */
+    HELD_BYTES = 64 << 20, /* between reading and writing */
+    LARGE_BATCH = 1024,    /* rows */
 };
 
 struct work {
@@ -49,8 +50,7 @@ struct work {
     struct calm__error *ended; /* why there are no more */
     int end;                   /* its code */
     size_t ahead;              /* batches that predict() is not done with */
-    size_t held;               /* bytes of the input in batches */
-    calm_event moved;          /* one of the two has become less */
+    size_t held;               /* bytes of input and output in batches */
     bool stopping;             /* the caller was cancelled */
     bool gap; /* a batch was left, so none behind it may be written */
 };
@@ -87,10 +87,20 @@ static size_t bytes_of(const struct calm__batch *batch)
     return bytes;
 }
 
+static void hold(struct work *work, struct calm__batch *batch, size_t bytes)
+{
+    work->held += bytes - batch->held;
+    batch->held = bytes;
+    calm_event_set(&work->predictor->moved);
+}
+
 static void batch_put(struct work *work, struct calm__batch *batch)
 {
-    work->held -= bytes_of(batch);
-    calm_event_set(&work->moved);
+    hold(work, batch, 0);
+    if (!batch->reader) { /* what was left by a parting */
+        calm__batch_free(batch);
+        return;
+    }
     calm__batch_reset(batch);
     batch->next = work->spare;
     work->spare = batch;
@@ -165,8 +175,8 @@ static int wait_for_room(struct work *work)
 {
     int rc = 0;
     while (rc == 0 && is_full(work)) {
-        calm_event_clear(&work->moved);
-        rc = calm_event_wait(&work->moved);
+        calm_event_clear(&work->predictor->moved);
+        rc = calm_event_wait(&work->predictor->moved);
     }
     return rc;
 }
@@ -192,7 +202,7 @@ static int next_batch(void **ret_item, void *ctx)
     if (!batch)
         return calm_fail(-ENOMEM, "no memory for a batch");
     rc = batch_fill(work, batch);
-    work->held += bytes_of(batch);
+    hold(work, batch, bytes_of(batch));
     state->bytes = calm__dataset_position(work->dataset);
     if (rc <= 0 && rc != -ECANCELED) {
         if (rc == 0)
@@ -231,19 +241,43 @@ static int predict(void *item, void *ctx)
     return work->predictor->methods->predict(work->predictor, item);
 }
 
-static int predict_on_loop(void *item, void *ctx)
-{
-    struct work *work = ctx;
-    int rc = predict(item, ctx);
-    work->ahead--;
-    calm_event_set(&work->moved);
-    return rc;
-}
-
 static int answer(void *item, void *ctx)
 {
     struct work *work = ctx;
     return calm__answer_batch(&work->answer, item);
+}
+
+struct answering {
+    struct work *work;
+    struct calm__batch *batch;
+};
+
+static int answering_run(void *arg)
+{
+    struct answering *answering = arg;
+    return answer(answering->batch, answering->work);
+}
+
+/* What waits for slower ones in front keeps no more than its output. Large
+ * ones are put into words elsewhere, or the loop would stand. */
+static int predict_on_loop(void *item, void *ctx)
+{
+    struct work *work = ctx;
+    struct calm__batch *batch = item;
+    struct answering answering = {work, batch};
+    int rc = predict(item, ctx);
+    if (rc == 0)
+        rc = batch->count > LARGE_BATCH ? calm_cpu(answering_run, &answering)
+                                        : answer(batch, work);
+    work->ahead--;
+    struct calm__batch *rest = rc < 0 ? NULL : calm__batch_part(batch);
+    if (rest) {
+        rest->next = work->spare;
+        work->spare = rest;
+        hold(work, batch, batch->out.len + batch->errors.len);
+    }
+    calm_event_set(&work->predictor->moved);
+    return rc;
 }
 
 /* On one thread, while what was predicted is in its cache. */
@@ -516,15 +550,11 @@ static int pipeline_run(struct work *work)
             .fn = computes ? predict_and_answer : predict_on_loop,
             .where = predictor->where,
             .concurrency = at_once},
-        {.name = "answer",
-            .fn = answer,
-            .where = CALM_ON_CPU,
-            .concurrency = threads},
     };
     size_t in_flight = opts->in_flight ? opts->in_flight : predictor->in_flight;
     calm_pipeline pipeline = {.source = next_batch,
         .stages = stages,
-        .stage_count = computes ? 2 : 3,
+        .stage_count = sizeof stages / sizeof *stages,
         .sink = save,
         .drop = drop,
         .stop = stop,

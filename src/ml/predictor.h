@@ -20,6 +20,7 @@
 
 #include <calm/pipeline.h>
 #include <calm/predict.h>
+#include <calm/sync.h>
 
 struct calm__predictor {
     const struct calm__predictor_methods *methods;
@@ -29,8 +30,9 @@ struct calm__predictor {
     enum calm_where where; /* predict() runs: CALM_ON_CPU, or on the loop */
     size_t concurrency;    /* batches in predict() at once; 0: the threads */
     size_t in_flight;      /* batches in all by default; 0: what that needs */
-    size_t wanted;         /* batches that it can use now; 0: any number. May
-                            * change in predict() on the loop */
+    size_t wanted; /* batches that it can use now; 0: any number. May change
+                    * on the loop, which MOVED tells */
+    calm_event moved;
     size_t batch_size;     /* rows of a batch by default */
     size_t row_size;       /* bytes of each row in the predictor's part */
 

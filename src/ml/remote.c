@@ -14,6 +14,7 @@
 #include <calm/file.h>
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,8 +22,8 @@
 enum {
     BATCH_ROWS = 32,
     AT_ONCE_MOST = 128, /* as far as an automatic limit goes */
-    WAITING = 2,        /* batches for each place: half of them wait for a
-                         * retry, or for a place */
+    WAITING = 4,        /* batches for each place: most of them wait for a
+                         * retry */
     REORDER = 32,       /* batches for each place that may be done before the
                          * first of them is */
 };
@@ -152,7 +153,7 @@ static void sizes_choose(struct calm__remote *remote)
     remote->base.batch_size = most < BATCH_ROWS ? most : BATCH_ROWS;
     remote->base.concurrency = WAITING * places;
     remote->base.in_flight = REORDER * places;
-    remote->base.wanted = calm__remote_wanted(remote);
+    calm__remote_look(remote);
 }
 
 static int remote_choose(struct calm__predictor *predictor,
@@ -259,12 +260,19 @@ static int headers_make(struct calm__remote *remote)
     return 0;
 }
 
+static void on_wait(struct calm__sender *sender)
+{
+    calm__remote_look((struct calm__remote *)((char *)sender -
+        offsetof(struct calm__remote, sender)));
+}
+
 static int sender_open(struct calm__remote *remote)
 {
     const calm_remote_opts *opts = &remote->base.opts->remote;
     struct calm__sender *sender = &remote->sender;
     size_t places = opts->at_once ? opts->at_once : AT_ONCE_MOST;
-    *sender = (struct calm__sender){.retry.attempts = opts->attempts,
+    *sender = (struct calm__sender){.on_wait = on_wait,
+        .retry.attempts = opts->attempts,
         .request_timeout = opts->timeout,
         .wait_most = opts->wait_most,
         .failures.most = opts->failures_most};

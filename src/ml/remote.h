@@ -73,8 +73,9 @@ int calm__remote_answer(struct calm__predictor *predictor,
     struct calm__batch *batch, size_t index, struct calm__fields *out);
 int calm__remote_line(struct calm__predictor *predictor,
     struct calm__batch *batch, size_t index, calm_bytes *out);
-/* How many batches it can use now: twice as many as places, and two. */
-size_t calm__remote_wanted(const struct calm__remote *remote);
+/* Says how many batches it can use now: one for each place, some to follow,
+ * and those that wait for a retry and hold no place. */
+void calm__remote_look(struct calm__remote *remote);
 void calm__remote_slots_free(struct calm__remote *remote);
 
 #endif

@@ -364,9 +364,12 @@ static int part_send(struct part *part)
     return split ? part_split(part, &sending) : rc;
 }
 
-size_t calm__remote_wanted(const struct calm__remote *remote)
+void calm__remote_look(struct calm__remote *remote)
 {
-    return 2 * (size_t)remote->sender.limit.most + 2;
+    const struct calm__sender *sender = &remote->sender;
+    size_t most = (size_t)sender->limit.most;
+    remote->base.wanted = most + most / 4 + 2 + sender->waiting;
+    calm_event_set(&remote->base.moved);
 }
 
 /* As many rows at a time as the format allows: all, or one. */
@@ -392,7 +395,7 @@ int calm__remote_predict(
     remote->retries = remote->sender.retries;
     predictor->state->at_once = remote->sender.limit.most;
     predictor->state->classes = !remote->inexact;
-    predictor->wanted = calm__remote_wanted(remote);
+    calm__remote_look(remote);
     /* What was sent is not needed again, and many batches may wait for one
      * that is slow. */
     calm_bytes_clear(&own->samples);

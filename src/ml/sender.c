@@ -260,10 +260,14 @@ static int attempt(struct calm__sender *sender, struct calm__sending *sending,
 
 static int wait_between(struct calm__sender *sender, int64_t wait)
 {
+    sender->waiting++;
+    if (sender->on_wait)
+        sender->on_wait(sender);
     calm_timeout timeout;
     calm_timeout_begin(&timeout, wait);
     int rc = calm_event_wait(&sender->stopped);
     rc = calm_timeout_end(&timeout, rc);
+    sender->waiting--;
     if (rc == 0)
         return stopped(sender);
     return rc == -ETIMEDOUT ? 0 : rc;

@@ -28,6 +28,8 @@ struct calm__sender {
     struct calm__limit limit;
     struct calm__failures failures;
     uint64_t retries;
+    size_t waiting; /* requests between two attempts */
+    void (*on_wait)(struct calm__sender *sender); /* it has become more */
     bool reached;       /* some answer has come, of whatever kind */
     calm_mutex probing; /* held by the one who finds out */
 
