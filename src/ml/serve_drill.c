@@ -11,8 +11,9 @@
 #include <errno.h>
 #include <stdio.h>
 
-#define LOOK_EVERY (200 * CALM_MS) /* whether a silent request's client left   \
-                                    */
+#define LOOK_EVERY                                                             \
+    (200 * CALM_MS) /* whether a silent request's client left                  \
+                     */
 
 static const char drill_header[] = "X-Calm-Drill";
 

@@ -123,10 +123,11 @@ static int delay_word(struct calm__drill *drill, const struct words *words)
     static const char *const names[] = {
         "fixed", "uniform", "exponential", "lognormal"};
     char *const *values = words->values;
+    drill->delay = CALM__DRILL_FIXED;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strcmp(names[i], values[0]) == 0) {
+        if (strcmp(names[i], words->values[0]) == 0) {
             drill->delay = (enum calm__drill_delay)i;
-            values++;
+            values = words->values + 1;
         }
     bool named = values != words->values;
     size_t count = words->count - named;
