@@ -3,14 +3,14 @@
 #
 #     bench/run.sh BUILD [TOPIC...]
 #
-# Topics: switch spawn sync sleep process file csv predict http; all without
-# one. What targets.tsv asks for and what was missed stands below the table.
+# Topics: switch spawn sync sleep process file csv predict http serve;
+# all without one. What targets.tsv asks for and what was missed stands below the table.
 # Files are made in BUILD/bench/work and removed again.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 build=$(cd "$1" && pwd)
 shift
-topics=${*:-switch spawn sync sleep process file csv predict http}
+topics=${*:-switch spawn sync sleep process file csv predict http serve}
 python=/usr/bin/python3
 work=$build/bench/work
 
@@ -75,6 +75,12 @@ for topic in $topics; do
             measure_predict
         else
             echo "bench: without XGBoost there is nothing to predict" >&2
+        fi ;;
+    serve)
+        if command -v wrk >/dev/null && [ -x "$build/tools/train" ]; then
+            "$here/serve.sh" "$build" >>calm.tsv
+        else
+            echo "bench: calm serve is measured by wrk, on XGBoost" >&2
         fi ;;
     switch | spawn | sync | sleep | process | file)
         "$build/bench/bench_$topic" >>calm.tsv ;;

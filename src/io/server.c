@@ -13,14 +13,9 @@
  * few seconds never reaches; ours count from the begin of a phase. As it
  * offers no call to close a connection, we shut the socket down, which it
  * notices as it would a client that left.
- *
- * Cancelling calm_server_run() must not cancel what it serves. So the service
- * is a child in a shield, and the body only waits for the cancel.
  */
-#include "io/server.h"
-
 #include "base/fault.h"
-#include "io/socket.h"
+#include "io/server_inside.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -32,56 +27,16 @@
 #include <unistd.h>
 
 enum {
-    /* Of a connection: half of it is for reading, and a head of 32 KiB must
-     * fit beside the list of its headers. */
-    POOL_MARGIN = 16 << 10,
+    /* A connection's memory is a head of the largest size, and this for the
+     * list of its headers and for the answer's head. All of it is zeroed
+     * between requests, at the price of a microsecond for 48 KiB. */
+    POOL_MARGIN = 4 << 10,
     HEADER_MOST = 1 << 20,
-};
-
-#define RETRY_ACCEPT (100 * CALM_MS)
-#define REFUSED_TIME (2 * CALM_S) /* to read what we sent */
-#define FLUSH_TIME (1 * CALM_S)   /* for answers of handlers that we ended */
-
-struct calm_server {
-    calm_server_opts opts;
-    struct MHD_Daemon *daemon;
-    int epoll_fd;
-    calm_socket *listener;
-    int port;
-    char name[CALM__ADDRESS_TEXT];
-
-    calm_group *handlers; /* while it runs */
-    bool draining;
-    calm_event stop;  /* to begin the drain */
-    calm_event quiet; /* no request has begun */
-    calm_event room;  /* for another connection */
-    calm_event some;  /* there are connections */
-    calm_event work;  /* for the turn task */
-    calm_event turned;
-    size_t connections;
-    size_t bodies_held;
-    struct calm__phase_list phases[CALM__PHASES];
 };
 
 /* ---- phases ---- */
 
-static int64_t phase_limit(const calm_server *server, enum calm__phase phase)
-{
-    switch (phase) {
-    case CALM__IDLE:
-        return server->opts.header_time;
-    case CALM__BODY:
-        return server->opts.body_time;
-    case CALM__SENDING:
-        return server->opts.send_time;
-    case CALM__REFUSED:
-        return REFUSED_TIME;
-    default:
-        return CALM_FOREVER;
-    }
-}
-
-static void phase_leave(calm_request *request)
+void calm__phase_leave(calm_request *request)
 {
     struct calm__phase_list *list = &request->server->phases[request->phase];
     if (request->previous)
@@ -95,7 +50,7 @@ static void phase_leave(calm_request *request)
     list->count--;
 }
 
-static void phase_enter(calm_request *request, enum calm__phase phase)
+void calm__phase_enter(calm_request *request, enum calm__phase phase)
 {
     struct calm__phase_list *list = &request->server->phases[phase];
     request->phase = phase;
@@ -139,8 +94,8 @@ static void phase_move(calm_request *request, enum calm__phase phase)
         [CALM__REFUSED] = {[CALM__IDLE] = true},
     };
     assert(allowed[request->phase][phase]);
-    phase_leave(request);
-    phase_enter(request, phase);
+    calm__phase_leave(request);
+    calm__phase_enter(request, phase);
     quiet_look(request->server);
 }
 
@@ -169,75 +124,6 @@ static int body_append(calm_request *request, const char *data, size_t len)
 
 /* ---- heads ---- */
 
-/* What the head says of the body's length. */
-struct framing {
-    int lengths, codings;
-    bool unknown_coding;
-    uint64_t length;
-    bool too_long; /* a length that no number holds, or none at all */
-    bool bad_name;
-};
-
-static void length_read(struct framing *framing, const char *text)
-{
-    uint64_t length = 0;
-    framing->lengths++;
-    framing->too_long |= *text == '\0';
-    for (; *text; text++) {
-        if (*text < '0' || *text > '9' || length > UINT64_MAX / 10 - 1) {
-            framing->too_long = true;
-            return;
-        }
-        length = length * 10 + (uint64_t)(*text - '0');
-    }
-    framing->length = length;
-}
-
-static enum MHD_Result framing_read(
-    void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
-{
-    struct framing *framing = cls;
-    framing->bad_name |= !calm__header_is_name(name);
-    if (strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0)
-        length_read(framing, value ? value : "");
-    if (strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0) {
-        framing->codings++;
-        framing->unknown_coding |= !value || strcasecmp(value, "chunked") != 0;
-    }
-    return MHD_YES;
-}
-
-struct verdict {
-    int status; /* 0: good */
-    const char *reason;
-};
-
-static struct verdict head_check(
-    const calm_request *request, const char *version)
-{
-    const calm_server_opts *opts = &request->server->opts;
-    struct framing framing = {0};
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(
-        request->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-    if (info && info->header_size > opts->header_most)
-        return (struct verdict){431, "the head of the request is too large"};
-    MHD_get_connection_values(
-        request->connection, MHD_HEADER_KIND, framing_read, &framing);
-    /* "Content-Length : 5" is a length to some and nothing to others. */
-    if (framing.bad_name)
-        return (struct verdict){400, "the name of a header is none"};
-    if (framing.lengths > 1 || framing.codings > 1 ||
-        (framing.lengths && framing.codings))
-        return (struct verdict){400, "the length of the body is ambiguous"};
-    if (framing.codings && strcmp(version, "HTTP/1.1") != 0)
-        return (struct verdict){400, "only HTTP/1.1 has chunks"};
-    if (framing.unknown_coding)
-        return (struct verdict){501, "this transfer coding is not known"};
-    if (framing.too_long || framing.length > opts->body_most)
-        return (struct verdict){413, "the body is too large"};
-    return (struct verdict){0};
-}
-
 static void refuse(calm_request *request, int status, const char *reason)
 {
     calm__request_refuse(request, status, reason);
@@ -249,7 +135,7 @@ static void refuse(calm_request *request, int status, const char *reason)
 static void head_done(calm_request *request, const char *version)
 {
     request->begun = true;
-    struct verdict verdict = head_check(request, version);
+    struct calm__verdict verdict = calm__head_check(request, version);
     if (verdict.status)
         refuse(request, verdict.status, verdict.reason);
     else
@@ -280,7 +166,7 @@ static void record_free(calm_request *request)
 {
     calm_server *server = request->server;
     body_release(request);
-    phase_leave(request);
+    calm__phase_leave(request);
     calm__request_free(request);
     quiet_look(server);
 }
@@ -449,7 +335,7 @@ static void connection_opened(
     if (!request)
         return; /* its first request is then refused */
     *request = (calm_request){.server = server, .connection = connection};
-    phase_enter(request, CALM__IDLE);
+    calm__phase_enter(request, CALM__IDLE);
     calm_event_set(&server->some);
 }
 
@@ -474,209 +360,6 @@ static size_t leave_encoded(
     void *cls, struct MHD_Connection *connection, char *text)
 {
     return strlen(text);
-}
-
-/* ---- tasks ---- */
-
-/* libmicrohttpd may have more to do without any descriptor being ready. */
-static bool has_work(calm_server *server)
-{
-    MHD_UNSIGNED_LONG_LONG timeout;
-    return MHD_get_timeout(server->daemon, &timeout) == MHD_YES && timeout == 0;
-}
-
-static int turn(void *arg)
-{
-    calm_server *server = arg;
-    calm_name("server");
-    for (;;) {
-        if (MHD_run(server->daemon) != MHD_YES)
-            return calm_fail(-EIO, "libmicrohttpd cannot go on");
-        bool more = has_work(server);
-        if (!more)
-            calm_event_set(&server->turned);
-        int rc = more ? calm_checkpoint() : calm_event_wait(&server->work);
-        calm_event_clear(&server->work);
-        if (rc < 0)
-            return rc;
-    }
-}
-
-/* Connections that are new and those that go on are known to libmicrohttpd
- * without a word of its descriptor, so the turn has an event of its own, which
- * this task sets when the descriptor is ready. */
-static int watch(void *arg)
-{
-    calm_server *server = arg;
-    calm_name("server's descriptor");
-    for (;;) {
-        int rc = calm__socket_wait_fd(server->epoll_fd, CALM__OP_READABLE);
-        if (rc < 0)
-            return rc;
-        calm_event_clear(&server->turned);
-        calm_event_set(&server->work);
-        rc = calm_event_wait(&server->turned);
-        if (rc < 0)
-            return rc;
-    }
-}
-
-/* The connection is libmicrohttpd's from here on, also when it refuses. */
-static void connection_add(calm_server *server, calm_socket *socket)
-{
-    struct calm__address peer = {.len = sizeof peer.local};
-    int fd = calm__socket_release(socket);
-    if (getpeername(fd, &peer.any, &peer.len) < 0)
-        close(fd); /* it is gone already */
-    else
-        MHD_add_connection(server->daemon, fd, &peer.any, peer.len);
-    calm_event_set(&server->work);
-}
-
-static int accept_next(calm_server *server)
-{
-    calm_socket *socket;
-    while (server->connections >= server->opts.connections_most) {
-        calm_event_clear(&server->room);
-        int rc = calm_event_wait(&server->room);
-        if (rc < 0)
-            return rc;
-    }
-    int rc = calm_socket_accept(server->listener, &socket);
-    if (rc == 0)
-        connection_add(server, socket);
-    return rc;
-}
-
-/* Without descriptors or memory for another connection those that there are
- * go on, and the new one waits in the kernel. */
-static bool may_pass(int rc)
-{
-    return rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM || rc == -ENOBUFS;
-}
-
-static int accept_all(void *arg)
-{
-    calm_server *server = arg;
-    calm_name("accept");
-    for (;;) {
-        int rc = accept_next(server);
-        if (may_pass(rc)) {
-            calm_error_clear();
-            rc = calm_sleep(RETRY_ACCEPT);
-        }
-        if (rc < 0)
-            return server->draining ? 0 : rc;
-    }
-}
-
-/* The client is told where it can tell what is meant: not in the midst of a
- * head, nor of an answer. */
-static void expire(calm_request *request)
-{
-    if (request->phase == CALM__BODY)
-        calm__request_refuse(
-            request, MHD_HTTP_REQUEST_TIMEOUT, "the body took too long");
-    request->shut = true;
-    shutdown(calm__request_fd(request), SHUT_RDWR);
-    phase_leave(request);
-    phase_enter(request, request->phase); /* behind all others */
-}
-
-/* Shuts down what is late; returns when to look again. A phase that begins
- * after this lasts for LOOK at least. */
-static int64_t expire_due(calm_server *server)
-{
-    int64_t now = calm_now(), next = now + REFUSED_TIME;
-    for (int phase = 0; phase < CALM__PHASES; phase++) {
-        int64_t limit = phase_limit(server, phase);
-        if (limit == CALM_FOREVER)
-            continue;
-        if (limit < next - now)
-            next = now + limit;
-        calm_request *request;
-        while ((request = server->phases[phase].first) &&
-               request->since <= now - limit)
-            expire(request);
-        if (request && request->since + limit < next)
-            next = request->since + limit;
-    }
-    return next;
-}
-
-static int expire_all(void *arg)
-{
-    calm_server *server = arg;
-    calm_name("time limits");
-    for (;;) {
-        int rc = 0;
-        if (server->connections == 0) {
-            calm_event_clear(&server->some);
-            rc = calm_event_wait(&server->some);
-        } else {
-            rc = calm_sleep_until(expire_due(server));
-        }
-        if (rc < 0)
-            return rc;
-    }
-}
-
-/* ---- running ---- */
-
-/* Waits until no request has begun, or the time is up. */
-static void drain(calm_server *server, int64_t time)
-{
-    calm_timeout timeout;
-    calm_timeout_begin(&timeout, time);
-    int rc =
-        calm_server_requests(server) > 0 ? calm_event_wait(&server->quiet) : 0;
-    (void)calm_timeout_end(&timeout, rc);
-}
-
-static int serve_shielded(calm_server *server)
-{
-    calm_group parts, handlers;
-    calm_group_begin(&parts);
-    calm_spawn(&parts, turn, server);
-    calm_spawn(&parts, watch, server);
-    calm_spawn(&parts, expire_all, server);
-    calm_task *accepting = calm_spawn(&parts, accept_all, server);
-    calm_group_begin(&handlers);
-    server->handlers = &handlers;
-    int rc = calm_event_wait(&server->stop);
-    server->draining = true;
-    calm_cancel(accepting);
-    calm_socket_close(server->listener);
-    server->listener = NULL;
-    if (rc == 0)
-        drain(server, server->opts.drain);
-    server->handlers = NULL;
-    calm_group_cancel(&handlers);
-    rc = calm_group_end(&handlers, rc);
-    if (rc == 0)
-        drain(server, FLUSH_TIME);
-    calm_group_cancel(&parts);
-    return calm_group_end(&parts, rc);
-}
-
-static int serve(void *arg)
-{
-    calm_name("service");
-    calm_shield shield;
-    calm_shield_begin(&shield);
-    int rc = serve_shielded(arg);
-    calm_shield_end(&shield);
-    return rc;
-}
-
-int calm_server_run(calm_server *server)
-{
-    calm_group group;
-    calm_group_begin(&group);
-    calm_spawn(&group, serve, server);
-    int rc = calm_sleep(CALM_FOREVER);
-    calm_event_set(&server->stop);
-    return calm_group_end(&group, rc);
 }
 
 /* ---- opening and closing ---- */

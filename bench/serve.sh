@@ -1,0 +1,63 @@
+#!/bin/sh
+# serve.sh BUILD - calm serve under wrk, with and without dynamic batching
+#
+# Prints lines as bench.h has them. The floor is --max-batch 1: each row is
+# predicted alone. wrk runs on the same processors, and takes its share.
+set -eu
+build=$1
+source_root=$(cd "$(dirname "$0")/.." && pwd)
+seconds=3
+
+"$build/tools/train" "$source_root/examples/data/breast_cancer.csv" label \
+    sample_id model.json held.csv >/dev/null
+
+# A request of the first ROWS rows: sample_id and label are left out.
+request() { # ROWS
+    awk -F, -v rows="$1" 'NR > 1 && NR <= rows + 1 {
+        row = ""
+        for (i = 2; i <= 31; i++)
+            row = row (i > 2 ? "," : "") $i
+        all = all (all ? "," : "") "[" row "]"
+    } END {
+        print "wrk.method = \"POST\""
+        print "wrk.body = [==[{\"samples\":[" all "]}]==]"
+        print "wrk.headers[\"Content-Type\"] = \"application/json\""
+    }' held.csv
+}
+request 1 >one.lua
+request 32 >many.lua
+
+# The median of three of what awk prints for wrk's words.
+measure() { # AWK BATCH WRK-OPTION...
+    program=$1
+    batch=$2
+    shift 2
+    "$build/cli/calm" serve model.json --port 0 --port-file port --quiet \
+        --max-batch "$batch" &
+    server=$!
+    until [ -s port ]; do sleep 0.05; done
+    for _ in 1 2 3; do
+        wrk -t 1 -d "$seconds" --latency "$@" \
+            "http://127.0.0.1:$(cat port)/predict" | awk "$program"
+    done | sort -n | sed -n 2p
+    kill "$server"
+    wait "$server" 2>/dev/null || true
+}
+
+# shellcheck disable=SC2016 # awk's
+{
+    per_second='/^Requests\/sec/ { print $2 }'
+    milliseconds='$1 == "99%" {
+        unit = $2; sub(/[0-9.]*/, "", unit)
+        print $2 * (unit == "us" ? 0.001 : unit == "s" ? 1000 : 1) }'
+    rows_per_second='/^Requests\/sec/ { print $2 * 32 }'
+}
+
+alone=$(measure "$rows_per_second" 1 -c 64 -s many.lua)
+batched=$(measure "$rows_per_second" 256 -c 64 -s many.lua)
+printf 'serve_rows\t%s\t%s\n' "$alone" "$batched"
+alone=$(measure "$per_second" 1 -c 64 -s one.lua)
+batched=$(measure "$per_second" 256 -c 64 -s one.lua)
+printf 'serve_single\t%s\t%s\n' "$alone" "$batched"
+printf 'serve_requests\t-\t%s\n' "$batched"
+printf 'serve_idle\t-\t%s\n' "$(measure "$milliseconds" 256 -c 1 -s one.lua)"
