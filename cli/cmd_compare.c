@@ -52,7 +52,7 @@ enum {
     OPT_DIR,
     OPT_JSON,
     OPT_PLOT,
-    OPT_HELP,
+    OPT_HELP = 'h',
 };
 
 static const struct option options[] = {
@@ -153,7 +153,7 @@ static int options_read(struct comparing *comparing, int argc, char **argv)
 {
     int option;
     opterr = 0;
-    while ((option = getopt_long(argc, argv, ":", options, NULL)) >= 0) {
+    while ((option = getopt_long(argc, argv, ":h", options, NULL)) >= 0) {
         if (option == OPT_HELP) {
             fputs(help, stdout);
             return EXIT_DONE;

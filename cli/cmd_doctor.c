@@ -112,7 +112,8 @@ static int examine(void *arg)
 
 int cmd_doctor(int argc, char **argv)
 {
-    if (argc > 1 && strcmp(argv[1], "--help") == 0) {
+    if (argc > 1 &&
+        (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
         puts("Usage: calm doctor\n\nPrints what this machine offers to calm, "
              "and checks that it works.");
         return EXIT_DONE;

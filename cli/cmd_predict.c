@@ -52,6 +52,20 @@ static int show_progress(void *arg)
     return rc;
 }
 
+/* A cancel reaches this task when it reaches the run. */
+static int tell_stop(void *arg)
+{
+    struct job *job = arg;
+    calm_name("stop message");
+    int rc = calm_sleep(CALM_FOREVER);
+    if (job->ended || job->quiet)
+        return rc;
+    line_clear(job);
+    complain("stopping, up to 10 s for what is in flight; press Ctrl-C again "
+             "to stop at once");
+    return rc;
+}
+
 static bool wants_progress(const struct job *job)
 {
     if (job->quiet || job->progress == PROGRESS_NEVER)
@@ -209,11 +223,13 @@ static int work(void *arg)
     calm_group_begin(&group);
     if (wants_progress(job))
         calm_spawn(&group, show_progress, job);
+    calm_spawn(&group, tell_stop, job);
     job->started = calm_now();
     job->code = calm_predict(&job->opts, &job->state);
     if (job->code < 0)
         snprintf(job->cause, sizeof job->cause, "%s",
             job->code == -ECANCELED ? "interrupted" : calm_message(job->code));
+    job->ended = true;
     calm_group_cancel(&group);
     calm_group_end(&group, 0);
     line_clear(job);

@@ -88,7 +88,8 @@ int main(int argc, char **argv)
 {
     standard_fill();
     const char *name = argc > 1 ? argv[1] : "";
-    if (strcmp(name, "--help") == 0 || strcmp(name, "help") == 0) {
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 ||
+        strcmp(name, "help") == 0) {
         overview(stdout);
         return EXIT_DONE;
     }

@@ -20,6 +20,7 @@ struct job {
     int64_t started;
     uint64_t failures_told;
     bool line_shown;
+    bool ended; /* the run itself */
     int code; /* what calm_predict() returned */
     char cause[CALM_MESSAGE_MAX];
 };

@@ -1,10 +1,12 @@
 /* predict_options.c - the options of calm predict */
 #include "predict.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static const char help[] =
     "Usage: calm predict INPUT --model MODEL -o OUTPUT [OPTIONS]\n"
@@ -77,7 +79,7 @@ enum {
     OPT_MODEL_SHA256,
     OPT_PROGRESS,
     OPT_SUMMARY,
-    OPT_HELP,
+    OPT_HELP = 'h',
 };
 
 static const struct option options[] = {
@@ -295,11 +297,31 @@ static int unknown_option(const char *argument)
         is_letter ? letter : argument);
 }
 
+/* Told now, and not when a day of work is to be summed up. */
+static int summary_check(const struct job *job)
+{
+    const char *summary = job->summary, *model = job->opts.model;
+    if (!summary)
+        return -1;
+    if (same_file(summary, job->opts.input) ||
+        (model && same_file(summary, model)) ||
+        same_file(summary, job->opts.output))
+        return complain("predict: --summary: '%s' is used otherwise", summary);
+    const char *slash = strrchr(summary, '/');
+    char *folder =
+        slash ? strndup(summary, (size_t)(slash - summary) + 1) : strdup(".");
+    bool good = folder && access(folder, W_OK | X_OK) == 0;
+    free(folder);
+    return good ? -1
+                : complain("predict: --summary: '%s' cannot be written: %s",
+                      summary, strerror(errno));
+}
+
 int predict_options_read(struct job *job, int argc, char **argv)
 {
     int option;
     opterr = 0;
-    while ((option = getopt_long(argc, argv, ":o:vq", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, ":ho:vq", options, NULL)) != -1) {
         if (option == OPT_HELP) {
             printf("%s%s%s", help, remote_help, codes);
             return EXIT_DONE;
@@ -323,14 +345,8 @@ int predict_options_read(struct job *job, int argc, char **argv)
                               "--url URL");
     if (!job->opts.output)
         return complain("predict: an output is needed: -o OUTPUT, - is stdout");
-    if (job->summary &&
-        (same_file(job->summary, job->opts.input) ||
-            (job->opts.model && same_file(job->summary, job->opts.model)) ||
-            same_file(job->summary, job->opts.output)))
-        return complain(
-            "predict: --summary: '%s' is used otherwise", job->summary);
     remote_options_end(job);
-    return -1;
+    return summary_check(job);
 }
 
 void predict_options_clear(struct job *job)

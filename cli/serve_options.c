@@ -68,7 +68,7 @@ enum {
     OPT_DRILL,
     OPT_ALLOW_DRILL,
     OPT_SEED,
-    OPT_HELP,
+    OPT_HELP = 'h',
 };
 
 static const struct option options[] = {
@@ -275,7 +275,7 @@ int serve_options_read(struct serving *serving, int argc, char **argv)
     serving->opts.port = DEFAULT_PORT;
     const char *token = getenv("CALM_SERVE_TOKEN");
     serving->opts.token = token && *token ? token : NULL;
-    while ((option = getopt_long(argc, argv, ":vq", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, ":hvq", options, NULL)) != -1) {
         if (option == OPT_HELP) {
             fputs(help, stdout);
             return EXIT_DONE;

@@ -101,7 +101,10 @@ static int write_fd(int fd, const char *data, size_t len, int64_t offset)
             .buffer = (void *)(data + done),
             .size = part > INT_MAX / 2 ? INT_MAX / 2 : part,
             .offset = offset + (int64_t)done};
-        int rc = calm__op_wait(&op, "a write to a file");
+        if (calm__fault("short write") && op.size > 1)
+            op.size /= 2;
+        int rc = calm__fault("write") ? -ENOSPC
+                                      : calm__op_wait(&op, "a write to a file");
         if (rc == -EINTR || rc == -EAGAIN)
             continue;
         if (rc <= 0)
@@ -323,8 +326,8 @@ int calm_file_sync(calm_file *file)
     if (rc < 0)
         return rc;
     struct calm__op op = {.kind = CALM__OP_FSYNC, .fd = file->fd};
-    return (int)described(
-        calm__op_wait(&op, "a file to be synced"), file, "sync");
+    rc = calm__fault("sync") ? -EIO : calm__op_wait(&op, "a file to be synced");
+    return (int)described(rc, file, "sync");
 }
 
 /* ---- lines ---- */

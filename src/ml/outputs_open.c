@@ -23,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -67,6 +68,22 @@ static int output_name_check(const char *output, size_t longest_end)
     return 0;
 }
 
+/* Another end would promise what is not written. */
+static int output_kind_check(const char *output)
+{
+    static const char *const ends[] = {".csv", ".jsonl", ".ndjson"};
+    size_t len = strlen(output);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        size_t end = strlen(ends[i]);
+        if (len > end && strcasecmp(output + len - end, ends[i]) == 0)
+            return 0;
+    }
+    return calm_fail(-EINVAL,
+        "the output '%s' ends neither in .csv nor in .jsonl\n"
+        "hint: these two are written, and .ndjson; - is standard output",
+        output);
+}
+
 int calm__outputs_check(struct calm__outputs *outputs,
     const calm_predict_opts *opts, calm_predict_state *state)
 {
@@ -78,6 +95,8 @@ int calm__outputs_check(struct calm__outputs *outputs,
     if (strcmp(opts->output, "-") == 0)
         return name_is_free(opts, opts->output, STDOUT_FILENO);
     int rc = output_name_check(opts->output, strlen(ends[count - 1]));
+    if (rc == 0)
+        rc = output_kind_check(opts->output);
     for (size_t i = 0; rc == 0 && i < count; i++) {
         char *name;
         if (asprintf(&name, "%s%s", opts->output, ends[i]) < 0)

@@ -1,6 +1,8 @@
 /* own_file.c - files beside an output that one run at a time may have */
 #include "ml/own_file.h"
 
+#include "base/fault.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -65,7 +67,9 @@ int calm__own_folder_sync(const char *path)
         return calm_fail(-ENOMEM, "no memory for a name");
     int fd = open(folder ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int rc = 0;
-    if (fd < 0 || fsync(fd) < 0)
+    if (calm__fault("folder sync"))
+        errno = EIO, rc = -1;
+    if (rc < 0 || fd < 0 || fsync(fd) < 0)
         rc = calm_fail(-errno, "cannot sync the folder of '%s': %m", path);
     if (fd >= 0)
         close(fd);

@@ -388,8 +388,9 @@ static int columns_choose(struct work *work)
     const calm_predict_opts *opts = work->opts;
     struct calm__predictor *predictor = work->predictor;
     const char *id = id_of(work);
-    size_t len = strlen(opts->output);
-    bool json = len > 6 && strcasecmp(opts->output + len - 6, ".jsonl") == 0;
+    const char *end = strrchr(opts->output, '.');
+    bool json = end && (strcasecmp(end, ".jsonl") == 0 ||
+                           strcasecmp(end, ".ndjson") == 0);
     work->answer = (struct calm__answer){.json = json,
         .csv_safe = opts->csv_safe,
         .with_row = opts->unordered,

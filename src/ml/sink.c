@@ -232,6 +232,8 @@ int calm__sink_sync(struct calm__sink *sink)
         rc = calm_blocking(folder_call, sink);
     if (rc == 0)
         sink->named = true;
+    else if (rc == -ECANCELED)
+        sink->dirty = true; /* it was not even tried */
     else
         sink->failed = rc;
     return rc;
@@ -243,6 +245,8 @@ int calm__sink_sync(struct calm__sink *sink)
  * have, since we looked. */
 static int name_take(const struct calm__sink *sink)
 {
+    if (calm__fault("rename"))
+        return calm_fail(-EIO, "cannot rename '%s'", sink->part);
     int rc = renameat2(AT_FDCWD, sink->part, AT_FDCWD, sink->path,
         sink->overwrite ? 0 : RENAME_NOREPLACE);
     if (rc < 0 && errno == EINVAL) /* a file system without the flag */

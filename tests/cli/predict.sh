@@ -132,6 +132,14 @@ check "an output that is the input is refused" \
     exits 2 predict held.csv -o ./held.csv --overwrite
 check "a summary over the input is refused" \
     exits 2 predict held.csv -o x.csv --summary held.csv
+check "a summary into no folder is refused at once" \
+    exits 2 predict held.csv -o x.csv --summary none/sum.json
+check "an output that is neither CSV nor JSON Lines is refused" \
+    exits 2 predict held.csv -o x.parquet
+check "-h is --help" sh -c "
+    '$calm' -h | grep -q Usage && '$calm' predict -h | grep -q Usage &&
+    '$calm' serve -h | grep -q Usage && '$calm' compare -h | grep -q Usage &&
+    '$calm' doctor -h | grep -q Usage"
 check "an unknown option is refused" exits 2 predict held.csv -o x.csv --what
 check "no output is refused" exits 2 predict held.csv
 check "a number that is none is refused" \
@@ -350,7 +358,8 @@ interrupted_then_again() {
     code=$?
     exec 9>&-
     [ "$code" = "$2" ] && [ ! -e int.csv ] && [ -e int.csv.calm-part ] &&
-        grep -q ' rows: ' err && exits 0 predict large.csv -o int.csv &&
+        grep -q ' rows: ' err && grep -q 'stopping, up to 10 s' err &&
+        exits 0 predict large.csv -o int.csv &&
         [ "$(wc -l <int.csv)" = "$(wc -l <large.csv)" ] && rm int.csv
 }
 mkfifo fifo2

@@ -7,6 +7,7 @@
 #include "test.h"
 
 #include "fail_alloc.h"
+#include "base/fault.h"
 #include "model_maker.h"
 
 #include <unistd.h>
@@ -133,12 +134,165 @@ static int a_row_that_the_model_refuses_fails_alone(void *arg)
     return 0;
 }
 
+/* ---- what the device refuses ---- */
+
+static size_t fault_hits(const char *name, size_t nth,
+    const calm_predict_opts *opts, calm_predict_state *state, int *ret_code)
+{
+    calm__fault_arm(name, nth);
+    *ret_code = calm_predict(opts, state);
+    return calm__fault_disarm();
+}
+
+static void same_files(const char *path, const char *expected, size_t len)
+{
+    size_t got_len;
+    if (!check(access(path, R_OK) == 0))
+        return;
+    char *got = maker_read(path, &got_len);
+    check_equal(got_len, (long long)len);
+    check(got_len == len && memcmp(got, expected, len) == 0);
+    free(got);
+}
+
+/* The N-th question for NAME is answered by a failure, N = 1, 2, ...: the run
+ * fails with it or does without, no final name is wrong, and the same call
+ * again makes the output that an undisturbed run makes. */
+static void again_it_is_whole(const char *name, bool unordered)
+{
+    calm_predict_opts opts = {.input = input,
+        .output = output,
+        .model = model,
+        .truth = "truth",
+        .batch_size = 16,
+        .threads = 1,
+        .unordered = unordered};
+    calm_predict_state state;
+    size_t len, errors_len, failed = 0;
+    check_equal(calm_predict(&opts, &state), 0);
+    char *whole = maker_read(output, &len);
+    char *whole_errors = maker_read(errors, &errors_len);
+    outputs_remove();
+    for (size_t n = 1;; n++) {
+        int rc;
+        size_t asked = fault_hits(name, n, &opts, &state, &rc);
+        if (rc < 0) {
+            failed++;
+            check(rc == -ENOSPC || rc == -EIO);
+            if (access(output, F_OK) == 0)
+                same_files(output, whole, len);
+            rc = calm_predict(&opts, &state);
+            /* Only the last of all steps had failed: nothing is left to do. */
+            check(rc == 0 || rc == -EEXIST);
+        }
+        same_files(output, whole, len);
+        same_files(errors, whole_errors, errors_len);
+        outputs_remove();
+        if (asked < n)
+            break;
+    }
+    check(failed > 0 || strcmp(name, "short write") == 0);
+    free(whole);
+    free(whole_errors);
+}
+
+static int no_write_that_fails_loses_a_row(void *arg)
+{
+    again_it_is_whole("write", false);
+    again_it_is_whole("write", true);
+    return 0;
+}
+
+static int no_short_write_loses_a_byte(void *arg)
+{
+    again_it_is_whole("short write", false);
+    return 0;
+}
+
+static int no_sync_that_fails_loses_a_row(void *arg)
+{
+    again_it_is_whole("sync", false);
+    again_it_is_whole("sync", true);
+    again_it_is_whole("folder sync", false);
+    return 0;
+}
+
+static int no_rename_that_fails_loses_a_name(void *arg)
+{
+    again_it_is_whole("rename", false);
+    return 0;
+}
+
+/* ---- a journal that is damaged ---- */
+
+/* Leaves an unfinished run: all is written, and then no name can be given. */
+static char *leave_unfinished(
+    const calm_predict_opts *opts, const char *fault, size_t nth, size_t *len)
+{
+    char path[4200];
+    calm_predict_state state;
+    calm__fault_arm(fault, nth);
+    check(calm_predict(opts, &state) < 0);
+    calm__fault_disarm();
+    snprintf(path, sizeof path, "%s.calm-journal", output);
+    return maker_read(path, len);
+}
+
+/* Each byte of the journal changed in turn: the run is refused, or its output
+ * is right. */
+static void flip_each_byte(const char *fault, size_t nth)
+{
+    calm_predict_opts opts = {
+        .input = input, .output = output, .model = model, .truth = "truth"};
+    calm_predict_state state;
+    char path[4200];
+    size_t len, errors_len, journal_len, refused = 0;
+    check_equal(calm_predict(&opts, &state), 0);
+    char *whole = maker_read(output, &len);
+    char *whole_errors = maker_read(errors, &errors_len);
+    outputs_remove();
+    char *journal = leave_unfinished(&opts, fault, nth, &journal_len);
+    snprintf(path, sizeof path, "%s.calm-journal", output);
+    for (size_t i = 0; i < journal_len; i++) {
+        outputs_remove();
+        free(leave_unfinished(&opts, fault, nth, &(size_t){0}));
+        journal[i] ^= (char)(1 << i % 8);
+        maker_write(path, journal, journal_len);
+        journal[i] ^= (char)(1 << i % 8);
+        int rc = calm_predict(&opts, &state);
+        if (rc < 0) {
+            refused++;
+            check_equal(rc, CALM_EFORMAT);
+            check(access(output, F_OK) < 0);
+        } else {
+            same_files(output, whole, len);
+            same_files(errors, whole_errors, errors_len);
+        }
+    }
+    check(refused > 0);
+    outputs_remove();
+    free(journal);
+    free(whole);
+    free(whole_errors);
+}
+
+static int a_damaged_journal_makes_no_wrong_output(void *arg)
+{
+    flip_each_byte("rename", 1);
+    return 0;
+}
+
 int main(void)
 {
     static const struct test tests[] = {
         real_test(csv_without_memory),
         real_test(json_without_memory),
         real_test(a_row_that_the_model_refuses_fails_alone),
+        real_test(no_write_that_fails_loses_a_row),
+        real_test(no_short_write_loses_a_byte),
+        real_test(no_sync_that_fails_loses_a_row),
+        real_test(no_rename_that_fails_loses_a_name),
+        real_test(a_damaged_journal_makes_no_wrong_output),
     };
     path_set(input, "rows.csv");
     path_set(json, "rows.jsonl");
