@@ -4,12 +4,16 @@
     check_guide.py BUILD
 
 A block of C stands word for word in an example or a public header, or is a
-whole program, which check_docs.sh compiles and runs, or compiles as it is. A
-block of console with a command that begins with build/ is run, and what it shows
-must be what comes out but for the numbers, which are the machine's; equal
-lines that follow each other count once. A line of three dots stands for any
-lines. ./dev run NAME.c is the program that stands before it. What calm compare
-prints is another thing on every machine, and is left alone. Names of calls exist, links lead to files and to their headings.
+whole program, which check_docs.sh compiles and runs, or compiles as it is.
+
+A block of console with a command that begins with build/ is run, and what it
+shows must be what comes out but for the numbers, which are the machine's; equal
+lines that follow each other count once, and a line of three dots stands for any
+lines. ./dev run NAME.c is the program that stands before it; calm serve with &
+serves the commands behind it. What calm compare prints is another thing on
+every machine, and is left alone.
+
+Names of calls exist, links lead to files and to their headings.
 """
 
 import os
@@ -19,6 +23,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
@@ -29,7 +34,7 @@ DOCUMENTS += sorted((ROOT / "docs").rglob("*.md"))
 RUNS = 60
 
 # These are about real time; the others sleep in no time.
-REAL = ("concurrency_comparison", "async_api_calls")
+REAL = ("concurrency_comparison", "async_api_calls", "calm serve")
 
 PRELUDE = """#include <calm.h>
 #include <errno.h>
@@ -120,18 +125,53 @@ def matches(shown, printed):
         matches(shown[1:], printed[1:])
 
 
+class Server:
+    """calm serve ... --port N &, on a port that the kernel chooses."""
+
+    def __init__(self, command, folder, environment):
+        port, file = f"{folder}/port", f"{folder}/serving"
+        self.wanted = re.search(r"--port (\d+)", command).group(1)
+        command = command.rstrip(" &").replace(
+            f"--port {self.wanted}", "--port 0 --port-file port")
+        with open(file, "w", encoding="utf-8") as out:
+            self.process = subprocess.Popen(
+                ["sh", "-c", "exec " + command], cwd=folder, env=environment,
+                stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+        for _ in range(300):
+            if os.path.exists(port) and os.path.getsize(port):
+                break
+            time.sleep(0.1)
+        self.said = pathlib.Path(file).read_text().splitlines()
+        self.port = pathlib.Path(port).read_text().strip() \
+            if os.path.exists(port) else self.wanted
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
 def run_once(commands, build, folder):
     """What the commands print, in a folder that looks like the tree."""
     environment = dict(os.environ)
     if not is_real(commands):
         environment["CALM_CLOCK"] = "virtual"
-    printed = []
+    printed, server = [], None
     for command in commands:
+        printed.append("$ " + command)
+        if command.endswith("&"):
+            server = Server(command, folder, environment)
+            printed += server.said
+            continue
+        command = command.replace("./dev run ", "./")
+        if server:
+            command = command.replace(":" + server.wanted, ":" + server.port)
         done = subprocess.run(
-            ["sh", "-c", command.replace("./dev run ", "./")], cwd=folder,
-            env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            ["sh", "-c", command], cwd=folder, env=environment,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, timeout=120)
-        printed += ["$ " + command] + done.stdout.splitlines()
+        printed += done.stdout.splitlines()
+    if server:
+        server.stop()
     return printed
 
 
@@ -152,6 +192,20 @@ def compile_for(commands, program, build, folder):
     return None
 
 
+def furnish(folder, build):
+    """Makes it look like the tree after ./dev demo."""
+    os.symlink(ROOT / "examples", folder + "/examples")
+    os.makedirs(folder + "/build/demo")
+    for name in ("cli", "examples", "tools"):
+        os.symlink(build / name, f"{folder}/build/{name}")
+    if (build / "tools" / "train").exists():
+        subprocess.run(
+            [build / "tools" / "train",
+             ROOT / "examples" / "data" / "breast_cancer.csv", "label",
+             "sample_id", "model.json", "held.csv"],
+            cwd=folder + "/build/demo", check=True, stdout=subprocess.DEVNULL)
+
+
 def check_console(where, content, program, build):
     commands = [line[2:] for line in content if line.startswith("$ ")]
     programs = [re.sub(r"^(\w+=\S+ )+", "", command) for command in commands]
@@ -160,13 +214,14 @@ def check_console(where, content, program, build):
     if not programs or any("calm compare" in c for c in commands):
         return
     sentence = f"{where} is what comes out"
-    if not all((build / p[len("build/"):]).exists() for p in programs
-               if p.startswith("build/")):
+    needed = [p[len("build/"):] for p in programs if p.startswith("build/")]
+    if any("build/demo" in command for command in commands):
+        needed.append("tools/train")
+    if not all((build / name).exists() for name in needed):
         check(f"{sentence} # SKIP not built", None)
         return
     with tempfile.TemporaryDirectory() as folder:
-        os.symlink(build, folder + "/build")
-        os.symlink(ROOT / "examples", folder + "/examples")
+        furnish(folder, build)
         problem = compile_for(commands, program, build, folder)
         for _ in range(0 if problem else 1 if is_real(commands) else RUNS):
             printed = run_once(commands, build, folder)
