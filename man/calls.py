@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """calls.py - writes calm(3) from the public headers, so that it cannot differ
 
-    calls.py CALM.H >calm.3.scd
+    calls.py CALM.H calm.3.scd DEPFILE
 
 The order is that of <calm.h>. Of each header the page has the comment at its
 top and then, for each declaration, the declaration and its comment: what a
 call does, whose memory it returns, what a cancel does to it, its errors.
 """
 
+import contextlib
 import pathlib
 import re
 import sys
@@ -137,12 +138,19 @@ def header_page(name, text):
     flush()
 
 
-def main(path):
+def main(path, output, depfile):
     everything = pathlib.Path(path)
-    print(INTRO)
-    for name in re.findall(r"#include <(calm/\w+\.h)>", everything.read_text()):
-        header_page(name, (everything.parent / name).read_text())
-    print(OUTRO)
+    headers = [everything.parent / name for name in
+               re.findall(r"#include <(calm/\w+\.h)>", everything.read_text())]
+    with open(output, "w", encoding="utf-8") as page:
+        with contextlib.redirect_stdout(page):
+            print(INTRO)
+            for header in headers:
+                header_page(f"calm/{header.name}", header.read_text())
+            print(OUTRO)
+    # So that the page is made anew when one of the headers changes.
+    pathlib.Path(depfile).write_text(
+        f"{output}: {' '.join(str(header) for header in headers)}\n")
 
 
-main(sys.argv[1])
+main(*sys.argv[1:])
