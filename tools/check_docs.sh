@@ -51,6 +51,18 @@ check 'there are programs in the documents' [ "$programs" -ge 2 ]
 shape() { # a text with its numbers as N
     sed -E 's/[0-9]+(\.[0-9]+)?(e-?[0-9]+)?/N/g' "$1"
 }
+demo_api() { # the same rows through a server
+    "$build/cli/calm" serve model.json --port 0 --port-file port 2>said &
+    server=$!
+    for _ in $(seq 300); do
+        [ ! -s port ] || break
+        sleep 0.1
+    done
+    cat said
+    "$build/cli/calm" predict held.csv --truth label -o answers.csv \
+        --url "http://127.0.0.1:$(cat port)/v2/models/model" 2>&1
+    kill "$server"
+}
 demo() {
     mkdir "$work/demo"
     "$build/tools/train" examples/data/breast_cancer.csv label sample_id \
@@ -60,6 +72,7 @@ demo() {
             "$build/cli/calm" predict held.csv --model model.json \
                 --truth label -o predictions.csv 2>&1
             head -n 6 predictions.csv
+            demo_api
         ) >"$work/printed"
     awk '/^```console/ { inside = 1; next } /^```/ { inside = 0 }
         inside && !/^\$/ && NF' README.md >"$work/promised"
