@@ -202,7 +202,8 @@ struct calm_http {
 
     struct calm__http_socket **sockets; /* by descriptor */
     int socket_places;
-    size_t socket_count; /* records, also of closed ones still in flight */
+    size_t holds;   /* its own until it is shut, and one for each socket */
+    size_t senders; /* tasks that are in calm_http_send() */
 
     struct calm__http_handle *handles, *stream_handles;
     struct calm__http_name *names;
@@ -241,8 +242,10 @@ void calm__http_settle(struct calm_http *client);
 /* Ends the exchanges whose connection is FD. */
 void calm__http_descriptor_failed(struct calm_http *client, int fd, int result);
 
-/* The client goes, when nothing of it is in flight any more. */
-void calm__http_client_free(struct calm_http *client);
+/* One hold less; without any nothing of it is in flight, and the run may end.
+ * One sender less. The client goes when there are neither. */
+void calm__http_release(struct calm_http *client);
+void calm__http_leave(struct calm_http *client);
 
 /* ---- sockets (http_socket.c) ---- */
 

@@ -574,6 +574,7 @@ int calm_http_open(const calm_http_opts *given, calm_http **ret_http)
         return calm_fail(-ENOMEM, "no memory for an HTTP client");
     *client = (struct calm_http){
         .post.run = pump,
+        .holds = 1,
         .loop = calm__loop_here,
         .timer_due = CALM_FOREVER,
         .connect_timeout =
@@ -620,7 +621,6 @@ static void exchanges_end(struct calm_http *client)
  * the last of them frees it. */
 static void client_shut(struct calm_http *client)
 {
-    client->socket_count++; /* not before we are through */
     exchanges_end(client);
     calm__http_names_clear(client);
     pile_free(client->handles);
@@ -629,14 +629,22 @@ static void client_shut(struct calm_http *client)
     calm__http_sockets_forget(client);
     calm__alarm_close(&client->timer);
     calm__alarm_close(&client->limits);
-    if (--client->socket_count == 0)
-        calm__http_client_free(client);
+    calm__http_release(client);
 }
 
-void calm__http_client_free(struct calm_http *client)
+void calm__http_release(struct calm_http *client)
 {
+    if (--client->holds > 0)
+        return;
     calm__loop_expect(client->loop, -1);
-    client_clear(client);
+    if (client->senders == 0)
+        client_clear(client);
+}
+
+void calm__http_leave(struct calm_http *client)
+{
+    if (--client->senders == 0 && client->holds == 0)
+        client_clear(client);
 }
 
 void calm_http_close(calm_http *client)

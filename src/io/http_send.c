@@ -158,6 +158,7 @@ int calm_http_send(calm_http *client, const calm_http_request *request,
         .body_len = request->body_len,
     };
     exchange_begin(&exchange);
+    client->senders++; /* between two redirects it may be closed */
     rc = calm__http_request_check(request);
     if (rc == 0)
         rc = url_take(&exchange, request->url);
@@ -168,5 +169,6 @@ int calm_http_send(calm_http *client, const calm_http_request *request,
     calm_bytes_clear(&exchange.inbox);
     calm_bytes_clear(&exchange.told);
     calm_bytes_clear(&exchange.outbox);
+    calm__http_leave(client);
     return rc;
 }

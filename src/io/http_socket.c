@@ -76,7 +76,7 @@ static struct calm__http_socket *socket_make(
         .out = {.kind = CALM__OP_WRITABLE, .fd = fd},
     };
     client->sockets[fd] = socket;
-    client->socket_count++;
+    client->holds++;
     return socket;
 }
 
@@ -86,8 +86,7 @@ static void socket_free_if_over(struct calm__http_socket *socket)
         return;
     struct calm_http *client = socket->client;
     free(socket);
-    if (--client->socket_count == 0 && client->closing)
-        calm__http_client_free(client);
+    calm__http_release(client);
 }
 
 /* The descriptor is about to be closed, or was by somebody else. */
