@@ -285,7 +285,7 @@ int calm__element_put_binary(const struct calm__api *api, size_t column,
         return rc < 0 ? rc : calm_bytes_append(out, cell->text, cell->len);
     default:
         rc = whole_of(api, column, type, cell, &whole);
-        if (whole.negative)
+        if (rc == 0 && whole.negative)
             whole.size = 0 - whole.size; /* two's complement */
         return rc < 0 ? rc : calm_bytes_append(out, &whole.size, type->size);
     }
