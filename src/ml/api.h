@@ -30,8 +30,10 @@
  *     api_path.c       "choices[0].message.content"
  *     api_reply.c      answers as documents: NaN, members that are there once
  *     api_samples.c    {"samples": [...]}; and {"instances": [...]} of v1
- *     api_v2.c         the Open Inference Protocol: what it learns, requests
- *     api_v2_answer.c  and its answers
+ *     api_v2.c         the Open Inference Protocol: requests
+ *     api_v2_model.c   what its models and servers say about themselves
+ *     api_v2_answer.c  its answers
+ *     api_tensor.c     elements of its tensors, as JSON and as bytes
  *     api_lines.c      the Batch format's lines
  *     api_template.c   a request's text with {{column}} in it
  *     api_error.c      what a failed answer says, and what was used

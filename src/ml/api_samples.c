@@ -157,7 +157,7 @@ static int find_path(const struct calm__api *api, const calm_json_value *root,
     const struct calm__path **ret_path)
 {
     const struct samples *samples = api->own;
-    const calm_json_value *predictions, *outputs;
+    const calm_json_value *predictions, *outputs = NULL;
     *ret_path = &api->path;
     if (!is_v1(api) || api->opts.result_path)
         return 0;

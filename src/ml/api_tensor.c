@@ -269,8 +269,9 @@ int calm__element_put_binary(const struct calm__api *api, size_t column,
     const struct calm__type *type, const struct calm__cell *cell,
     calm_bytes *out)
 {
-    struct whole whole;
+    struct whole whole = {0};
     bool truth;
+    uint32_t len;
     int rc;
     switch (type->class) {
     case CALM__FLOAT:
@@ -280,8 +281,9 @@ int calm__element_put_binary(const struct calm__api *api, size_t column,
         return rc < 0 ? rc : calm_bytes_append(out, truth ? "\1" : "\0", 1);
     case CALM__BYTES:
         rc = bytes_of(api, column, cell);
+        len = (uint32_t)cell->len;
         if (rc == 0)
-            rc = calm_bytes_append(out, &(uint32_t){(uint32_t)cell->len}, 4);
+            rc = calm_bytes_append(out, &len, sizeof len);
         return rc < 0 ? rc : calm_bytes_append(out, cell->text, cell->len);
     default:
         rc = whole_of(api, column, type, cell, &whole);

@@ -29,6 +29,12 @@ struct calm__v2 {
 int calm__shape_read(const calm_json_value *value, int64_t least,
     int64_t *shape, size_t *ret_dimensions);
 
+void calm__tensors_free(struct calm__tensor *tensors, size_t count);
+
+/* The metadata of the model, INDEX 0, or of the server. */
+int calm__v2_learn(
+    struct calm__api *api, size_t index, const char *body, size_t len);
+
 int calm__v2_answer(const struct calm__api *api,
     const struct calm__api_answer *answer, size_t count, calm_bytes *text,
     struct calm__api_result *results, struct calm__api_usage *usage);
