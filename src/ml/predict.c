@@ -181,20 +181,12 @@ static int wait_for_room(struct work *work)
     return rc;
 }
 
-/* How the input ended is told when the rows before are on their way. */
-static int source_end(struct work *work)
-{
-    calm__error_set(work->ended);
-    work->ended = NULL;
-    return work->end;
-}
-
 static int next_batch(void **ret_item, void *ctx)
 {
     struct work *work = ctx;
     calm_predict_state *state = work->state;
     if (work->end <= 0)
-        return source_end(work);
+        return 0;
     int rc = wait_for_room(work);
     if (rc < 0)
         return rc;
@@ -214,7 +206,7 @@ static int next_batch(void **ret_item, void *ctx)
     }
     if (batch->cut == 0) {
         batch_put(work, batch);
-        return rc == -ECANCELED ? rc : source_end(work);
+        return rc == -ECANCELED ? rc : 0;
     }
     work->ahead++;
     if (state->started == 0)
@@ -563,7 +555,14 @@ static int pipeline_run(struct work *work)
         .unordered = opts->unordered,
         .in_flight = in_flight ? in_flight : 2 * threads + at_once + 2,
         .drain = opts->drain};
-    return calm_pipeline_run(&pipeline);
+    int rc = calm_pipeline_run(&pipeline);
+    if (rc < 0 || work->end > 0)
+        return rc;
+    /* An input that cannot be read to its end fails when the rows before that
+     * are saved. */
+    calm__error_set(work->ended);
+    work->ended = NULL;
+    return work->end;
 }
 
 /* The pipeline, beside it the commits; the failure of one ends the other.

@@ -121,6 +121,91 @@ check "unordered, no row is lost and none is twice" \
 check "SIGTERM: resumed" killed_in_order TERM $few term.csv whole.csv
 check "SIGINT: resumed" killed_in_order INT $few int.csv whole.csv
 
+# ---- what cannot be resumed ----
+
+# A run that ends at its last line, which is none, and can be had again.
+{ cat rows.csv; printf '9,"1,2\n3\n'; } >open.csv
+touch -d '2026-01-01' open.csv
+unfinished() {
+    rm -f un.csv*
+    exits 1 predict open.csv -o un.csv
+}
+resumes() { # ARGUMENT...
+    exits 1 predict open.csv -o un.csv "$@" &&
+        grep -q 'resuming: 20000 rows are done' err && grep -q 'never cl' err
+}
+says() { # CODE PATTERN ARGUMENT...
+    code=$1 pattern=$2
+    shift 2
+    exits "$code" predict "$@" -o un.csv && grep -q "$pattern" err
+}
+
+rows_before_are_kept() {
+    unfinished && grep -q '20000 rows: 19793 ok, 207 failed, 0 left' err &&
+        cmp un.csv.calm-part whole.csv && [ ! -e un.csv ] &&
+        [ "$(stat -c %a un.csv.calm-journal)" = 600 ] && resumes
+}
+check "the rows before a place that cannot be cut are kept" \
+    rows_before_are_kept
+
+what_differs_is_named() {
+    unfinished && cp un.csv.calm-part part && cp un.csv.calm-journal jnl &&
+        says 2 'another --missing' open.csv --missing none &&
+        says 2 'another --limit' open.csv --limit 7 &&
+        says 2 'other columns' open.csv --keep mean_area &&
+        says 2 'other columns' open.csv --unordered --force-resume &&
+        says 2 'cannot be read twice' - <open.csv &&
+        says 2 'is not finished' open.csv --retry-failed &&
+        cp open.csv longer.csv && echo >>longer.csv &&
+        says 2 'another input.*size' longer.csv &&
+        touch open.csv && says 2 'another input.*time of change' open.csv &&
+        resumes --force-resume && touch -d '2026-01-01' open.csv &&
+        { cat model.json; echo; } >other.json &&
+        exits 2 "$calm" predict open.csv --model other.json --truth label \
+            -o un.csv && grep -q 'another model' err &&
+        cmp part un.csv.calm-part && cmp jnl un.csv.calm-journal && resumes
+}
+check "what differs is named, and nothing is touched" what_differs_is_named
+
+overwriting_begins_anew() {
+    unfinished && exits 1 predict open.csv -o un.csv --overwrite &&
+        ! grep -q resuming err && resumes --overwrite && resumes
+}
+check "--overwrite begins anew, and is resumed by itself" \
+    overwriting_begins_anew
+
+damage_is_told() {
+    unfinished && cp un.csv.calm-part part && cp un.csv.calm-journal jnl &&
+        printf torn >>un.csv.calm-journal && resumes --summary un.json &&
+        grep -q '"torn_bytes":4' un.json && cmp jnl un.csv.calm-journal &&
+        printf X | dd of=un.csv.calm-journal bs=1 seek=40 conv=notrunc &&
+        says 1 'damaged at byte' open.csv && cp jnl un.csv.calm-journal &&
+        printf X | dd of=un.csv.calm-part bs=1 seek=4000 conv=notrunc &&
+        says 1 'is not what its journal says' open.csv &&
+        head -c 5000 part >un.csv.calm-part &&
+        says 1 'has lost what its journal' open.csv &&
+        { cat part; echo more; } >un.csv.calm-part && resumes &&
+        cmp part un.csv.calm-part
+}
+check "damage is told, a torn end is cut" damage_is_told
+
+one_run_at_a_time() {
+    unfinished && exits 2 flock un.csv.calm-journal "$calm" predict open.csv \
+        --model model.json --truth label -o un.csv &&
+        grep -q 'by another run' err && mv un.csv.calm-journal there &&
+        ln -s there un.csv.calm-journal && says 2 'is a link' open.csv &&
+        rm un.csv.calm-journal && mkfifo un.csv.calm-journal &&
+        says 2 'is not what an earlier run' open.csv
+}
+check "a journal is one run's, and no link" one_run_at_a_time
+
+final_names_are_finished() {
+    unfinished && rm -f un.csv* && predict rows.csv -o un.csv -q
+    cp un.csv done.csv && says 2 exists rows.csv && cmp un.csv done.csv &&
+        [ "$(echo un.csv*)" = "un.csv un.csv.errors.jsonl" ]
+}
+check "a finished output is refused and left" final_names_are_finished
+
 # ---- rows that failed, again ----
 
 # Every row that failed has a number now, so all of them can be predicted.
