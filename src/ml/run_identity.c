@@ -3,7 +3,7 @@
  * How many rows go into a batch, on how many threads, and under which name
  * the input stands, changes nothing in the output and is left out.
  */
-#include "ml/run_identity.h"
+#include "ml/run.h"
 
 #include "base/fault.h"
 
@@ -90,16 +90,16 @@ static int add_input(
     return rc;
 }
 
-int calm__run_identity(const struct calm__answer *answer,
-    struct calm__dataset *dataset, struct calm__identity *identity)
+int calm__run_identity(
+    const struct calm__run *run, struct calm__identity *identity)
 {
-    struct calm__predictor *predictor = answer->predictor;
-    add_layout(answer, identity);
-    int rc = add_input(dataset, identity);
+    struct calm__predictor *predictor = run->predictor;
+    add_layout(&run->answer, identity);
+    int rc = add_input(run->dataset, identity);
     if (rc < 0)
         return rc;
     if (predictor->methods->identity)
         predictor->methods->identity(predictor, identity);
-    add_options(answer, identity);
+    add_options(&run->answer, identity);
     return identity->error;
 }
