@@ -33,6 +33,96 @@ static struct calm__remote *remote_of(struct calm__predictor *predictor)
     return (struct calm__remote *)predictor;
 }
 
+/* ---- what the server tells ---- */
+
+/* GETs URL. A server need not tell anything; but one that is not there, or
+ * that lets nobody in, is known before anything has been created. */
+static int server_ask(struct calm__remote *remote, const char *url,
+    struct calm__sending *sending)
+{
+    *sending = (struct calm__sending){.method = "GET",
+        .url = url,
+        .headers = remote->headers,
+        .header_count = remote->header_count,
+        .divisible = true};
+    int rc = calm__sender_send(&remote->sender, sending);
+    /* Refusals of metadata tell nothing about predictions. */
+    remote->sender.failures =
+        (struct calm__failures){.most = remote->sender.failures.most};
+    return rc;
+}
+
+static int metadata_ask(struct calm__remote *remote, size_t index)
+{
+    struct calm__sending sending;
+    int rc = server_ask(
+        remote, calm__api_metadata_url(remote->api, index), &sending);
+    if (rc == 0 && sending.fate == CALM__ANSWERED) {
+        const calm_bytes *body = &sending.response.body;
+        rc = calm__api_learn(remote->api, index, body->data, body->len);
+        if (rc == CALM_EFORMAT || rc == CALM_ELIMIT)
+            rc = 0;
+    }
+    calm__sending_clear(&sending);
+    return rc;
+}
+
+static int metadata_learn(struct calm__remote *remote)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && calm__api_metadata_url(remote->api, i); i++)
+        rc = metadata_ask(remote, i);
+    return rc;
+}
+
+/* Where the path would begin. */
+static const char *path_of(const char *url)
+{
+    const char *host = strstr(url, "//");
+    return host ? host + 2 + strcspn(host + 2, "/?#") : url;
+}
+
+static bool speaks_v2(const calm_bytes *body)
+{
+    calm_json_doc *doc;
+    if (calm_json_parse(body->data, body->len, NULL, &doc) < 0)
+        return false;
+    const calm_json_value *root = calm_json_root(doc);
+    bool speaks = calm_json_text(calm_json_get(root, "name"), NULL) &&
+                  calm_json_kind_of(calm_json_get(root, "extensions")) ==
+                      CALM_JSON_ARRAY;
+    calm_json_free(doc);
+    return speaks;
+}
+
+/* A URL that is nothing but a server takes samples, as far as anybody knows;
+ * unless the server says that it speaks v2, and then a model is missing. */
+static int server_only(struct calm__remote *remote)
+{
+    const char *url = remote->base.opts->remote.url, *path = path_of(url);
+    char shown[256];
+    if (*path != '\0' && strcmp(path, "/") != 0)
+        return 0;
+    calm_bytes root = {0};
+    struct calm__sending sending = {0};
+    int rc = calm_bytes_append(&root, url, (size_t)(path - url));
+    if (rc == 0)
+        rc = calm_bytes_append_text(&root, "/v2");
+    if (rc == 0)
+        rc = server_ask(remote, root.data, &sending);
+    if (rc == 0 && sending.fate == CALM__ANSWERED &&
+        speaks_v2(&sending.response.body)) {
+        calm_http_url_show(root.data, shown, sizeof shown);
+        rc = calm_fail(-EINVAL,
+            "the URL names no model, and '%s' wants one\n"
+            "hint: --url %s/models/NAME; --api samples sends rows as they are",
+            shown, shown);
+    }
+    calm__sending_clear(&sending);
+    calm_bytes_clear(&root);
+    return rc;
+}
+
 /* ---- the format ---- */
 
 /* Lines of the Batch format are known by their members. */
@@ -78,45 +168,16 @@ static int format_open(
     bool empty = calm__dataset_columns(dataset) == 0;
     if (api.kind == CALM__API_OPENAI && !lines && !empty)
         return calm_fail(-EINVAL,
-            "'%s' has no lines of the Batch format, which '%s' wants\n"
+            "'%s' has no lines of the Batch format, which the URL wants\n"
             "hint: --template FILE makes requests of rows; --api samples "
             "sends them as they are",
-            opts->input, opts->remote.url);
+            opts->input);
     remote->lines = api.kind == CALM__API_OPENAI;
-    return calm__api_open(&api, &remote->api);
-}
-
-/* ---- what the server tells ---- */
-
-/* A server need not tell anything; but one that is not there, or that lets
- * nobody in, is known before anything has been created. */
-static int metadata_ask(struct calm__remote *remote, size_t index)
-{
-    struct calm__sending sending = {.method = "GET",
-        .url = calm__api_metadata_url(remote->api, index),
-        .headers = remote->headers,
-        .header_count = remote->header_count,
-        .divisible = true};
-    int rc = calm__sender_send(&remote->sender, &sending);
-    if (rc == 0 && sending.fate == CALM__ANSWERED) {
-        const calm_bytes *body = &sending.response.body;
-        rc = calm__api_learn(remote->api, index, body->data, body->len);
-        if (rc == CALM_EFORMAT || rc == CALM_ELIMIT)
-            rc = 0;
-    }
-    calm__sending_clear(&sending);
-    return rc;
-}
-
-static int metadata_learn(struct calm__remote *remote)
-{
     int rc = 0;
-    for (size_t i = 0; rc == 0 && calm__api_metadata_url(remote->api, i); i++)
-        rc = metadata_ask(remote, i);
-    /* Refusals of metadata tell nothing about predictions. */
-    remote->sender.failures =
-        (struct calm__failures){.most = remote->sender.failures.most};
-    return rc;
+    if (api.kind == CALM__API_SAMPLES && !empty &&
+        opts->remote.api == CALM_API_GUESS)
+        rc = server_only(remote);
+    return rc < 0 ? rc : calm__api_open(&api, &remote->api);
 }
 
 /* ---- columns ---- */

@@ -98,6 +98,12 @@ unknown_model() {
 }
 check 'a model that is not there is told by its name' unknown_model
 
+no_model() {
+    exits 2 "$calm" predict held.csv --url "$url" -o none.csv &&
+        grep -q "hint: --url $url/v2/models/NAME" err
+}
+check 'a URL that is only a server is asked what it speaks' no_model
+
 # ---- bad days: none of them loses a row ----
 
 bad_day() { # SENTENCE DRILL [OPTION...]

@@ -147,7 +147,7 @@ static calm_predict_opts usual_opts(void)
     return (calm_predict_opts){.input = input,
         .output = output,
         .batch_size = 8,
-        .remote = {.url = "http://server.invalid/"}};
+        .remote = {.url = "http://server.invalid/predict"}};
 }
 
 /* How many lines of the output are right; all must be, whatever their order. */
