@@ -146,10 +146,10 @@ static char *secret_read(const char *option, const char *path)
 
 static bool is_secret(const char *name)
 {
-    static const char *const secrets[] = {"authorization",
-        "proxy-authorization", "cookie", "x-api-key", "api-key"};
-    for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++)
-        if (strcasecmp(name, secrets[i]) == 0)
+    static const char *const parts[] = {
+        "auth", "key", "token", "secret", "cookie", "password"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (strcasestr(name, parts[i]))
             return true;
     return false;
 }
@@ -217,13 +217,26 @@ static bool api_read(struct job *job, const char *text)
            false;
 }
 
+/* A user and a password before the host would be seen by others. */
+static bool url_read(struct job *job, const char *text)
+{
+    const char *host = strstr(text, "//");
+    host = host ? host + 2 : text;
+    if (memchr(host, '@', strcspn(host, "?#")))
+        return complain("predict: --url: what stands before an @ would be seen "
+                        "by others\nhint: put it into a file and say --header "
+                        "'Authorization: @FILE'"),
+               false;
+    job->opts.remote.url = text;
+    return true;
+}
+
 bool remote_option(struct job *job, int option, char *text)
 {
     calm_remote_opts *remote = &job->opts.remote;
     switch (option) {
     case OPT_URL:
-        remote->url = text;
-        return true;
+        return url_read(job, text);
     case OPT_API:
         return api_read(job, text);
     case OPT_TEMPLATE:

@@ -107,12 +107,6 @@ struct calm__batch *calm__batch_part(struct calm__batch *batch)
     batch->reader = NULL;
     batch->cells = NULL;
     batch->own = NULL;
-    if (batch->failed == 0) {
-        rest->rows = batch->rows;
-        rest->room = batch->room;
-        batch->rows = NULL;
-        batch->room = 0;
-    }
     calm__batch_reset(rest);
     shrink(&batch->out);
     shrink(&batch->errors);
@@ -165,9 +159,7 @@ int calm__batch_floats(struct calm__batch *batch, float *matrix, size_t columns)
         if (count < 0)
             return count;
         batch->count += (size_t)count;
-        /* The reader's causes go with its next block. */
-        if (i + 1 == batch->span_count)
-            break;
+        /* The reader's causes go with its next block, and with a parting. */
         for (int j = 0; j < count; j++)
             if (cause_keep(batch, &rows[j]) < 0)
                 return -ENOMEM;

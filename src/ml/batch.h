@@ -69,7 +69,7 @@ int calm__batch_add(struct calm__batch *batch, const calm_csv_block *block,
 void calm__batch_reset(struct calm__batch *batch);
 
 /* Parts a batch whose rows are answered from all that it was made by: what is
- * left is its output and its counts, and whatever tells why rows have failed.
+ * left is its output, its counts, and what has become of its rows.
  * Many of these may wait for one before them. Returns the rest, which can be
  * used as a new batch, or NULL without memory: then nothing has changed. On
  * the loop. */

@@ -7,6 +7,8 @@
  */
 #include "ml/limit.h"
 
+#include <calm/error.h>
+
 #include <errno.h>
 
 enum {
@@ -44,18 +46,34 @@ static int64_t budget_wait(
     return budget->reset - now;
 }
 
+static int64_t wait_for_budgets(
+    struct calm__limit *limit, double tokens, int64_t now)
+{
+    return later(budget_wait(&limit->request_budget, 1, now),
+        budget_wait(&limit->token_budget, tokens, now));
+}
+
 /* How long until nothing but the number of requests stands in the way. */
 static int64_t wait_for_time(struct calm__limit *limit, double tokens)
 {
     int64_t now = calm_now();
     int64_t wait = limit->resume > now ? limit->resume - now : 0;
-    wait = later(wait, budget_wait(&limit->request_budget, 1, now));
-    wait = later(wait, budget_wait(&limit->token_budget, tokens, now));
+    wait = later(wait, wait_for_budgets(limit, tokens, now));
     if (limit->requests.pace > 0)
         wait = later(wait, calm_rate_wait(&limit->requests, 1));
     if (limit->tokens.pace > 0)
         wait = later(wait, calm_rate_wait(&limit->tokens, tokens));
     return wait;
+}
+
+static int budget_check(struct calm__limit *limit, double tokens)
+{
+    int64_t wait = wait_for_budgets(limit, tokens, calm_now());
+    if (limit->wait_most == 0 || wait <= limit->wait_most)
+        return 0;
+    return calm_fail(CALM_EREMOTE,
+        "the server's budget is used up for %lld s, and %lld s is the most",
+        (long long)(wait / CALM_S), (long long)(limit->wait_most / CALM_S));
 }
 
 /* Sleeps until something changes, or for so long. */
@@ -80,6 +98,9 @@ static int wait_for_room(struct calm__limit *limit, double tokens)
     while (rc == 0) {
         if (limit->closed)
             return limit->closed;
+        rc = budget_check(limit, tokens);
+        if (rc < 0)
+            return rc;
         int64_t wait = wait_for_time(limit, tokens);
         if (wait == 0 && !is_full(limit))
             return 0;

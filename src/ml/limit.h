@@ -41,6 +41,8 @@ struct calm__limit {
     calm_rate requests, tokens;
     struct calm__allowance request_budget, token_budget;
 
+    int64_t wait_most; /* for a budget to be whole again; 0: any time */
+
     int64_t resume; /* nobody enters before this time */
     int closed;     /* the code for all who would enter, or 0 */
 
@@ -68,7 +70,8 @@ enum calm__pressure {
 };
 
 /* Waits until a request of about TOKENS tokens may be sent, in the order of
- * asking. Returns 0, the code given to close(), or -ECANCELED. */
+ * asking. Returns 0, the code given to close(), CALM_EREMOTE when a budget is
+ * used up for longer than wait_most, or -ECANCELED. */
 CALM_SUSPENDS int calm__limit_enter(
     struct calm__limit *limit, double tokens, struct calm__pass *ret_pass);
 void calm__limit_leave(struct calm__limit *limit, const struct calm__pass *pass,

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/fault.h"
 #include "base/random.h"
+#include "io/http.h"
 
 #include <calm/file.h>
 
@@ -44,12 +45,8 @@ static int server_ask(struct calm__remote *remote, const char *url,
         .url = url,
         .headers = remote->headers,
         .header_count = remote->header_count,
-        .divisible = true};
-    int rc = calm__sender_send(&remote->sender, sending);
-    /* Refusals of metadata tell nothing about predictions. */
-    remote->sender.failures =
-        (struct calm__failures){.most = remote->sender.failures.most};
-    return rc;
+        .uncounted = true};
+    return calm__sender_send(&remote->sender, sending);
 }
 
 static int metadata_ask(struct calm__remote *remote, size_t index)
@@ -293,12 +290,21 @@ static const struct calm__predictor_methods remote_methods = {
     .stop = remote_stop,
 };
 
-static bool names_a_host(const char *url)
+/* What no request could carry is told now, and not when rows are on their
+ * way. */
+static int request_check(const struct calm__remote *remote)
 {
-    const char *rest = strncmp(url, "http://", 7) == 0    ? url + 7
-                       : strncmp(url, "https://", 8) == 0 ? url + 8
-                                                          : "";
-    return strcspn(rest, "/?#") > 0;
+    const char *reason;
+    struct calm__http_url url;
+    if (calm__http_url_parse(
+            remote->base.opts->remote.url, &url, &reason) < 0)
+        return calm_fail(
+            -EINVAL, "the URL of the model cannot be used: %s", reason);
+    return calm__http_request_check(
+        &(calm_http_request){.url = remote->base.opts->remote.url,
+            .method = "POST",
+            .headers = remote->headers,
+            .header_count = remote->header_count});
 }
 
 static int headers_make(struct calm__remote *remote)
@@ -351,16 +357,14 @@ static int sender_open(struct calm__remote *remote)
         .ca_file = opts->ca_file,
         .unix_path = opts->unix_path};
     int rc = headers_make(remote);
+    if (rc == 0)
+        rc = request_check(remote);
     return rc < 0 ? rc : calm_http_open(&http, &sender->http);
 }
 
 int calm__predictor_remote_open(const calm_predict_opts *opts,
     calm_predict_state *state, struct calm__predictor **ret_predictor)
 {
-    if (!names_a_host(opts->remote.url))
-        return calm_fail(-EINVAL,
-            "the URL of the model does not begin with http://HOST or "
-            "https://HOST");
     struct calm__remote *remote = calm__alloc(sizeof *remote);
     if (!remote)
         return calm_fail(-ENOMEM, "no memory for an API");

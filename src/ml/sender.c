@@ -29,6 +29,7 @@ enum verdict {
 /* What came of one attempt. */
 struct judgement {
     enum verdict verdict;
+    enum verdict last; /* of AGAIN: what it is without a further attempt */
     enum calm__pressure pressure;
     int64_t hint; /* the wait that the server has asked for, or -1 */
 };
@@ -44,6 +45,7 @@ void calm__sender_init(struct calm__sender *sender, size_t at_once)
         sender->request_timeout = 600 * CALM_S;
     if (!sender->wait_most)
         sender->wait_most = 300 * CALM_S;
+    sender->limit.wait_most = sender->wait_most;
     if (!sender->failures.most)
         sender->failures.most = CALM__FAILURES_WINDOW / 2;
 }
@@ -100,12 +102,11 @@ static void judge_answer(struct calm__sending *sending,
     const calm_http_response *response = &sending->response;
     struct calm__api_error error;
     calm__api_error_read(response->body.data, response->body.len, &error);
-    judgement->verdict = judge_status(response->status);
-    if (judgement->verdict != STOP && hints->should_retry >= 0)
-        judgement->verdict = hints->should_retry ? AGAIN
-                             : judgement->verdict == AGAIN
-                                 ? FAIL
-                                 : judgement->verdict;
+    enum verdict verdict = judge_status(response->status);
+    judgement->verdict = verdict;
+    judgement->last = verdict == AGAIN ? FAIL : verdict;
+    if (verdict != GOOD && verdict != STOP && hints->should_retry >= 0)
+        judgement->verdict = hints->should_retry ? AGAIN : judgement->last;
     if (error.quota)
         judgement->verdict = STOP;
     if (response->status == 429 || response->status == 503)
@@ -131,6 +132,7 @@ static int judge_good(struct calm__sender *sender,
     judgement->verdict = GOOD;
     if (rc == CALM_EFORMAT || rc == CALM_ELIMIT) {
         judgement->verdict = AGAIN_ONCE;
+        judgement->last = REFUSE;
         sending->code = "malformed_answer";
         snprintf(sending->cause, sizeof sending->cause,
             "status %d, malformed answer: %s", sending->response.status,
@@ -162,11 +164,16 @@ static int judge_error(
         sending->code = "connection_error";
         break;
     case -ENOENT:
+        sending->code = "connection_error";
+        break;
     case CALM_EHTTP:
-    case CALM_ELIMIT:
-        judgement->verdict = FAIL;
-        sending->code =
-            rc == CALM_ELIMIT ? "answer_too_large" : "connection_error";
+        judgement->verdict = AGAIN_ONCE;
+        judgement->last = REFUSE;
+        sending->code = "malformed_answer";
+        break;
+    case CALM_ELIMIT: /* fewer rows may have a smaller answer */
+        judgement->verdict = judgement->last = REFUSE;
+        sending->code = "answer_too_large";
         break;
     case CALM_ETLS:
         judgement->verdict = STOP;
@@ -233,18 +240,23 @@ static int attempt(struct calm__sender *sender, struct calm__sending *sending,
 {
     struct calm__pass pass;
     *judgement = (struct judgement){
-        .verdict = FAIL, .pressure = CALM__PRESSURE_OTHER, .hint = -1};
+        .verdict = FAIL,
+        .last = FAIL,
+        .pressure = CALM__PRESSURE_OTHER,
+        .hint = -1};
     calm_http_response_clear(&sending->response);
     int rc = calm__limit_enter(&sender->limit, sending->tokens, &pass);
+    if (rc == CALM_EREMOTE)
+        return calm__sender_stop(sender, rc);
     if (rc < 0)
         return rc;
     sending->attempts++;
     rc = exchange(sender, sending);
+    sender->reached |= rc == 0 || rc == CALM_EHTTP || rc == CALM_ELIMIT;
     if (rc < 0) {
         rc = judge_error(sending, rc, judgement);
     } else {
         struct calm__hints hints;
-        sender->reached = true;
         read_hints(sender, &sending->response, &hints);
         judge_answer(sending, &hints, judgement);
         if (judgement->verdict == AGAIN)
@@ -359,7 +371,8 @@ static int settle(struct calm__sender *sender, struct calm__sending *sending,
     /* Nobody is there: the rows are better left than failed. */
     if (verdict == FAIL && !sender->reached)
         return stop_for(sender, sending);
-    if (sending->fate == CALM__REFUSED && sending->divisible)
+    if ((sending->fate == CALM__REFUSED && sending->divisible) ||
+        sending->uncounted)
         return 0;
     bool failed = sending->fate != CALM__ANSWERED;
     if (!calm__failures_add(&sender->failures, failed))
@@ -370,10 +383,11 @@ static int settle(struct calm__sender *sender, struct calm__sending *sending,
             sender->failures.failed, CALM__FAILURES_WINDOW, sending->cause));
 }
 
-/* What VERDICT is when there is no further attempt. */
-static enum verdict at_last(enum verdict verdict)
+static enum verdict fate_of(const struct judgement *judgement)
 {
-    return verdict == AGAIN ? FAIL : verdict == AGAIN_ONCE ? REFUSE : verdict;
+    bool again =
+        judgement->verdict == AGAIN || judgement->verdict == AGAIN_ONCE;
+    return again ? judgement->last : judgement->verdict;
 }
 
 static int send_on(struct calm__sender *sender, struct calm__sending *sending)
@@ -393,7 +407,7 @@ static int send_on(struct calm__sender *sender, struct calm__sending *sending)
         if (more)
             more = try_again(sender, sending, &judgement, since);
         if (more == 0)
-            return settle(sender, sending, at_last(judgement.verdict));
+            return settle(sender, sending, fate_of(&judgement));
     }
     return more;
 }

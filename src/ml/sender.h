@@ -56,6 +56,7 @@ struct calm__sending {
     size_t header_count;
     double tokens; /* about so many */
     bool divisible; /* when it is refused, its rows are sent apart */
+    bool uncounted; /* its failure says nothing of those that follow */
     int64_t since; /* when the first attempt for these rows was made; 0: now */
 
     /* Reads a good answer: 0, CALM_EFORMAT or CALM_ELIMIT with a sentence when

@@ -174,6 +174,17 @@ stop_servers
 check 'a server that is not there stops the run' exits 4 predict
 check 'and no row has failed' [ ! -e out.csv.errors.jsonl.calm-part ]
 
+# A row's own failure is tried again when it was not the row's.
+retried() {
+    serve --drill "poison=$number" || return 1
+    exits 3 predict || return 1
+    serve || return 1
+    exits 0 "$calm" predict rows.csv --url "$url/predict" -o out.csv \
+        --batch-size 20 --retry-failed && cmp out.csv expected.csv &&
+        [ ! -e out.csv.errors.jsonl ]
+}
+check 'the rows that failed are tried again' retried
+
 # ---- signals ----
 
 interrupted() { # SIGNAL CODE
@@ -214,8 +225,9 @@ secret_is_kept() {
             return 1
     done
     url=http://user:$planted@127.0.0.1:1
-    exits 4 predict --retries 0
-    ! cat out err out.csv* | grep -q $planted
+    exits 2 predict --retries 0 && ! cat out err | grep -q $planted || return 1
+    url="http://127.0.0.1:1/v1/embeddings?key=$planted"
+    exits 2 predict --retries 0 && ! cat out err | grep -q $planted
 }
 check 'and is shown nowhere' secret_is_kept
 check 'a secret as an argument is refused' exits 2 "$calm" predict rows.csv \

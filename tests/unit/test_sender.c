@@ -156,13 +156,24 @@ static int what_is_wrong_for_good_is_not(void *arg)
         check_equal(fate_of(client), CALM__FAILED);
         check_equal(client->sending.attempts, 1);
     }
-    static const struct turn errors[] = {{-ENOENT}, {CALM_EHTTP},
-        {CALM_ELIMIT}};
-    for (size_t i = 0; i < 3; i++) {
-        struct client *client = client_new(&errors[i], 1);
-        check_equal(fate_of(client), CALM__FAILED);
-        check_equal(client->sending.attempts, 1);
-    }
+    static const struct turn unknown[] = {{-ENOENT}}, large[] = {{CALM_ELIMIT}};
+    struct client *client = client_of(unknown);
+    check_equal(fate_of(client), CALM__FAILED);
+    check_equal(client->sending.attempts, 1);
+    client = client_of(large);
+    client->sender.reached = false;
+    check_equal(fate_of(client), CALM__REFUSED);
+    check_equal(client->sending.attempts, 1);
+    return 0;
+}
+
+static int what_is_no_http_is_asked_for_once_more(void *arg)
+{
+    static const struct turn turns[] = {{CALM_EHTTP}};
+    struct client *client = client_of(turns);
+    client->sender.reached = false;
+    check_equal(fate_of(client), CALM__REFUSED);
+    check_equal(client->sending.attempts, 2);
     return 0;
 }
 
@@ -208,6 +219,14 @@ static int server_decides_by_its_header(void *arg)
     client = client_of(yes);
     check_equal(fate_of(client), CALM__ANSWERED);
     check_equal(client->sending.attempts, 2);
+    static const struct turn good[] = {{0, 200, "x-should-retry", "true"}};
+    client = client_of(good);
+    check_equal(fate_of(client), CALM__ANSWERED);
+    check_equal(client->sending.attempts, 1);
+    static const struct turn bad[] = {{0, 400, "x-should-retry", "true"}};
+    client = client_of(bad);
+    check_equal(fate_of(client), CALM__REFUSED);
+    check_equal(client->sending.attempts, 5);
     return 0;
 }
 
@@ -312,6 +331,32 @@ static int wait_over_the_most_stops_the_run(void *arg)
     check_equal(client_send(client), CALM_EREMOTE);
     check_contains(calm_message(CALM_EREMOTE), "3600 s");
     check_equal((long long)server.next, 1);
+    return 0;
+}
+
+static int budget_used_up_for_too_long_stops_the_run(void *arg)
+{
+    static const struct turn turns[] = {
+        {0, 200, "RateLimit", "\"api\";r=0;t=7200"}};
+    struct client *client = client_of(turns);
+    check_equal(fate_of(client), CALM__ANSWERED);
+    check_equal(client_send(client), CALM_EREMOTE);
+    check_contains(calm_message(CALM_EREMOTE), "7200 s");
+    check_equal(ms_since(began), 0);
+    calm__sending_clear(&client->sending);
+    return 0;
+}
+
+static int uncounted_failures_end_no_run(void *arg)
+{
+    static const struct turn turns[] = {{0, 404}};
+    struct client *client = client_of(turns);
+    client->sender.failures.most = 1;
+    client->sending = (struct calm__sending){.url = "http://server/",
+        .uncounted = true};
+    check_equal(calm__sender_send(&client->sender, &client->sending), 0);
+    check_equal(client->sending.fate, CALM__FAILED);
+    calm__sending_clear(&client->sending);
     return 0;
 }
 
@@ -497,6 +542,7 @@ int main(void)
     static const struct test tests[] = {
         virtual_test(passing_troubles_are_tried_again),
         virtual_test(what_is_wrong_for_good_is_not),
+        virtual_test(what_is_no_http_is_asked_for_once_more),
         virtual_test(five_attempts_with_growing_waits_and_the_cause),
         virtual_test(unreadable_answer_is_asked_for_once_more),
         virtual_test(server_decides_by_its_header),
@@ -506,6 +552,8 @@ int main(void)
         virtual_test(pause_is_shared_by_all),
         virtual_test(place_is_given_back_while_waiting),
         virtual_test(wait_over_the_most_stops_the_run),
+        virtual_test(budget_used_up_for_too_long_stops_the_run),
+        virtual_test(uncounted_failures_end_no_run),
         virtual_test(locked_doors_stop_the_run),
         virtual_test(nobody_there_stops_the_run),
         virtual_test(nobody_there_is_found_out_by_one_for_many),
