@@ -3,9 +3,9 @@
 #
 #     bench/run.sh BUILD [TOPIC...]
 #
-# Topics: switch spawn sync sleep process file csv predict http serve;
-# all without one. What targets.tsv asks for and what was missed stands below the table.
-# Files are made in BUILD/bench/work and removed again.
+# Topics: switch spawn sync sleep process file csv predict http serve; all
+# without one. What targets.tsv asks for and what was missed stands below the
+# table. Files are made in BUILD/bench/work and removed again.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 build=$(cd "$1" && pwd)

@@ -32,6 +32,10 @@ enum {
      * between requests, at the price of a microsecond for 48 KiB. */
     POOL_MARGIN = 4 << 10,
     HEADER_MOST = 1 << 20,
+
+    /* The limit is ours to keep: libmicrohttpd, which may count one that ends
+     * for longer, would close the newcomer. */
+    LIMIT_MARGIN = 64,
 };
 
 /* ---- phases ---- */
@@ -184,7 +188,7 @@ static int handle(void *arg)
         request->status = MHD_HTTP_NO_CONTENT;
     calm_error_clear();
     request->answered = true;
-    if (request->orphan)
+    if (request->orphan && request->closed)
         record_free(request);
     else if (request->suspended)
         MHD_resume_connection(request->connection);
@@ -351,7 +355,9 @@ static void on_connection(void *cls, struct MHD_Connection *connection,
     *context = NULL;
     server->connections--;
     calm_event_set(&server->room);
-    if (request && !request->orphan)
+    if (request && request->orphan && !request->answered)
+        request->closed = true;
+    else if (request)
         record_free(request);
 }
 
@@ -403,7 +409,8 @@ static int daemon_start(calm_server *server)
         MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         server->opts.header_most + POOL_MARGIN,
         MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t)(4 << 10),
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)server->opts.connections_most,
+        MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)server->opts.connections_most + LIMIT_MARGIN,
         MHD_OPTION_CONNECTION_TIMEOUT, 0u, MHD_OPTION_STRICT_FOR_CLIENT, 1,
         MHD_OPTION_URI_LOG_CALLBACK, on_target, server,
         MHD_OPTION_UNESCAPE_CALLBACK, leave_encoded, server,

@@ -18,7 +18,7 @@
  *
  * If the client resets the connection before it is suspended, libmicrohttpd
  * drops it at once. The record is then an orphan: without a connection, but
- * there until its handler returns.
+ * there until both its handler has returned and the connection is closed.
  */
 #ifndef CALM_IO_SERVER_H
 #define CALM_IO_SERVER_H
@@ -63,6 +63,7 @@ struct calm_request {
     bool answered; /* the handler has returned */
     bool suspended;
     bool orphan;
+    bool closed; /* an orphan's connection is, too: its handler frees it */
 
     char *target; /* the path, cut at the '?' */
     char *query;

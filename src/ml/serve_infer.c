@@ -366,9 +366,9 @@ static int answer_binary(struct inference *inference, calm_bytes *body)
     calm_request *request = inference->exchange->request;
     char length[32];
     snprintf(length, sizeof length, "%zu", body->len);
-    int rc = calm_respond_header(request, length_header, length);
+    int rc = binary_append(inference, body);
     if (rc == 0)
-        rc = binary_append(inference, body);
+        rc = calm_respond_header(request, length_header, length);
     if (rc == 0)
         rc = calm_respond_bytes(request, 200, "application/octet-stream", body);
     if (rc == 0)
