@@ -239,6 +239,9 @@ static enum MHD_Result answer_send(calm_request *request)
     if (!response)
         return MHD_NO;
     body_release(request);
+    /* A client may take its time with the answer. */
+    if (request->body.capacity > BODY_KEPT)
+        calm_bytes_clear(&request->body);
     phase_move(request, CALM__SENDING);
     enum MHD_Result result = MHD_queue_response(
         request->connection, (unsigned)request->status, response);
@@ -388,6 +391,8 @@ static int opts_fill(calm_server_opts *opts)
     size_default(&opts->header_most, 32 << 10);
     size_default(&opts->body_most, 8 << 20);
     size_default(&opts->bodies_most, 256 << 20);
+    if (opts->bodies_most < opts->body_most)
+        opts->bodies_most = opts->body_most;
     size_default(&opts->connections_most, 1024);
     if (time_default(&opts->header_time, 10 * CALM_S) < 0 ||
         time_default(&opts->body_time, 60 * CALM_S) < 0 ||

@@ -51,6 +51,8 @@ struct calm__header {
     char name[];
 };
 
+enum { BODY_KEPT = 64 << 10 }; /* bytes that the next request may use again */
+
 /* One for each connection, used again for each of its requests. */
 struct calm_request {
     calm_server *server;

@@ -11,7 +11,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BODY_KEPT = 64 << 10 }; /* bytes that the next request may use again */
 
 /* ---- asked ---- */
 

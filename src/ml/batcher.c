@@ -305,8 +305,11 @@ static void abandon(struct calm__batcher *batcher, struct calm__batch_job *job)
 static int take_part(struct calm__batcher *batcher, struct calm__batch_job *job)
 {
     int rc = calm_checkpoint();
-    while (rc == 0 && !is_done(job))
+    while (rc == 0 && !is_done(job)) {
         rc = is_time(batcher) ? lead(batcher) : wait(batcher, job);
+        if (rc == 0 && !is_done(job) && calm_cancelled())
+            rc = -ECANCELED;
+    }
     if (rc < 0)
         abandon(batcher, job);
     return rc;

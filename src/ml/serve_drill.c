@@ -100,7 +100,10 @@ static int limit_check(struct calm__exchange *exchange)
     int64_t reset = drills->window_began + drill->window - now;
     bool refused = drills->in_window >= drill->limit;
     drills->in_window += !refused;
-    int rc = limit_headers(exchange, drill->limit - drills->in_window, reset);
+    uint64_t left = drills->in_window < drill->limit
+                        ? drill->limit - drills->in_window
+                        : 0;
+    int rc = limit_headers(exchange, left, reset);
     if (rc < 0 || !refused)
         return rc < 0 ? rc : 1;
     drills->done++;
