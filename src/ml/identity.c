@@ -41,13 +41,23 @@ void calm__identity_text(struct calm__identity *identity,
     calm__identity_add(identity, kind, name, text, text ? strlen(text) + 1 : 0);
 }
 
+void calm__identity_names(struct calm__identity *identity,
+    enum calm__identity_kind kind, const char *name, const char *const *names,
+    size_t count)
+{
+    uint64_t hash = names != NULL;
+    for (size_t i = 0; i < count; i++)
+        hash = XXH3_64bits_withSeed(names[i], strlen(names[i]) + 1, hash);
+    calm__identity_number(identity, kind, name, hash);
+}
+
 void calm__identity_list(struct calm__identity *identity,
     enum calm__identity_kind kind, const char *name, const char *const *list)
 {
-    uint64_t hash = list != NULL;
-    for (size_t i = 0; list && list[i]; i++)
-        hash = XXH3_64bits_withSeed(list[i], strlen(list[i]) + 1, hash);
-    calm__identity_number(identity, kind, name, hash);
+    size_t count = 0;
+    while (list && list[count])
+        count++;
+    calm__identity_names(identity, kind, name, list, count);
 }
 
 void calm__identity_number(struct calm__identity *identity,

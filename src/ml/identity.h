@@ -43,12 +43,16 @@ void calm__identity_add(struct calm__identity *identity,
     enum calm__identity_kind kind, const char *name, const void *data,
     size_t len);
 
-/* The same of a text, which may be NULL, a list that ends with NULL, or a
- * number. */
+/* The same of a text, which may be NULL, of a list that ends with NULL, of
+ * COUNT names, or of a number. A list is one item: its order counts, where
+ * that of items does not. */
 void calm__identity_text(struct calm__identity *identity,
     enum calm__identity_kind kind, const char *name, const char *text);
 void calm__identity_list(struct calm__identity *identity,
     enum calm__identity_kind kind, const char *name, const char *const *list);
+void calm__identity_names(struct calm__identity *identity,
+    enum calm__identity_kind kind, const char *name, const char *const *names,
+    size_t count);
 void calm__identity_number(struct calm__identity *identity,
     enum calm__identity_kind kind, const char *name, uint64_t number);
 

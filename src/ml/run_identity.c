@@ -22,10 +22,10 @@ static void add_layout(
     calm__identity_number(identity, kind, "lines", predictor->lines);
     calm__identity_number(identity, kind, "row", answer->with_row);
     calm__identity_text(identity, kind, "id", answer->id_name);
-    for (size_t i = 0; i < predictor->column_count; i++)
-        calm__identity_text(identity, kind, "column", predictor->columns[i]);
-    for (size_t i = 0; i < answer->keep_count; i++)
-        calm__identity_text(identity, kind, "keep", answer->keep[i]);
+    calm__identity_names(
+        identity, kind, "columns", predictor->columns, predictor->column_count);
+    calm__identity_names(
+        identity, kind, "keep", answer->keep, answer->keep_count);
 }
 
 static void add_options(
@@ -35,11 +35,12 @@ static void add_options(
     const calm_predict_opts *opts = predictor->opts;
     const calm_csv_opts *csv = &opts->csv;
     const enum calm__identity_kind kind = CALM__IDENTITY_OPTION;
-    calm__identity_number(
-        identity, kind, "--features", predictor->feature_count);
-    for (size_t i = 0; i < predictor->feature_count; i++)
-        calm__identity_text(
-            identity, kind, "--features", predictor->features[i]);
+    /* A model chooses its own when none are given; an API takes the cells. */
+    if (predictor->features)
+        calm__identity_names(identity, kind, "--features", predictor->features,
+            predictor->feature_count);
+    else
+        calm__identity_list(identity, kind, "--features", opts->features);
     calm__identity_text(identity, kind, "--id", opts->id);
     calm__identity_text(identity, kind, "--truth", opts->truth);
     calm__identity_list(identity, kind, "--missing", opts->missing);

@@ -126,9 +126,9 @@ check "SIGINT: resumed" killed_in_order INT $few int.csv whole.csv
 # A run that ends at its last line, which is none, and can be had again.
 { cat rows.csv; printf '9,"1,2\n3\n'; } >open.csv
 touch -d '2026-01-01' open.csv
-unfinished() {
+unfinished() { # ARGUMENT...
     rm -f un.csv*
-    exits 1 predict open.csv -o un.csv
+    exits 1 predict open.csv -o un.csv "$@"
 }
 resumes() { # ARGUMENT...
     exits 1 predict open.csv -o un.csv "$@" &&
@@ -166,6 +166,18 @@ what_differs_is_named() {
         cmp part un.csv.calm-part && cmp jnl un.csv.calm-journal && resumes
 }
 check "what differs is named, and nothing is touched" what_differs_is_named
+
+order_counts() {
+    columns=$(head -1 rows.csv | cut -d, -f3-31) # all but the first
+    first=$(head -1 rows.csv | cut -d, -f2)
+    unfinished --keep mean_area,mean_radius &&
+        says 2 'other columns' open.csv --keep mean_radius,mean_area &&
+        says 2 'another --features' open.csv --keep mean_area,mean_radius \
+            --features "$columns,$first" &&
+        resumes --keep mean_area,mean_radius &&
+        resumes --keep mean_area,mean_radius --features "$first,$columns"
+}
+check "the order of names is a part of the run" order_counts
 
 overwriting_begins_anew() {
     unfinished && exits 1 predict open.csv -o un.csv --overwrite &&
