@@ -16,7 +16,7 @@
 #include <stdlib.h>
 
 enum {
-    BATCH_BYTES = 8 << 20, /* of the predictor's numbers */
+    BATCH_BYTES = 8 << 20, /* of the predictor's numbers, and of input */
     HELD_BYTES = 64 << 20, /* between reading and writing */
     LARGE_BATCH = 1024,    /* rows */
 };
@@ -45,12 +45,13 @@ static struct calm__batch *batch_get(struct calm__run *run)
     return NULL;
 }
 
-static size_t bytes_of(const struct calm__batch *batch)
+/* What a span keeps from being used again: all of its chunk, of which a few
+ * rows may be wanted. The first chunk is shared with the batch before. */
+static size_t span_bytes(const struct calm__batch *batch, size_t i)
 {
-    size_t bytes = 0;
-    for (size_t i = 0; i < batch->span_count; i++)
-        bytes += batch->spans[i].block.len;
-    return bytes;
+    const struct calm__span *span = &batch->spans[i];
+    return i > 0 && span->chunk != span[-1].chunk ? span->chunk->capacity
+                                                  : span->block.len;
 }
 
 static void hold(struct calm__run *run, struct calm__batch *batch, size_t bytes)
@@ -106,24 +107,31 @@ static int rows_take(
     return rc < 0 ? rc : 1;
 }
 
-/* Rows from as many chunks as it takes: but where they come one by one, from
- * a pipe, none waits for the next. Returns as rows_take(). */
-static int batch_fill(struct calm__run *run, struct calm__batch *batch)
+/* Rows from as many chunks as it takes, within the bound of a batch: but where
+ * they come one by one, from a pipe, none waits for the next. RET_BYTES gets
+ * what they hold. Returns as rows_take(). */
+static int batch_fill(
+    struct calm__run *run, struct calm__batch *batch, size_t *ret_bytes)
 {
     size_t most = rows_wanted(run);
     bool is_file = calm__dataset_is_file(run->dataset);
     struct calm__interval rows;
     int rc = 1;
     batch->begin = run->position;
-    while (rc > 0 && batch->cut < most && (is_file || batch->cut == 0)) {
+    *ret_bytes = 0;
+    while (rc > 0 && (batch->cut == 0 || (is_file && batch->cut < most &&
+                                             *ret_bytes < BATCH_BYTES))) {
         if (!calm__selection_next(&run->wanted, run->position, &rows))
             return 0;
         uint64_t left = rows.end - rows.begin;
+        size_t spans = batch->span_count;
         if (rows.begin > run->position)
             rc = rows_take(run, NULL, rows.begin - run->position);
         else
             rc = rows_take(run, batch,
                 left < most - batch->cut ? left : most - batch->cut);
+        if (batch->span_count > spans)
+            *ret_bytes += span_bytes(batch, spans);
         batch->end = run->position;
     }
     return rc;
@@ -159,8 +167,9 @@ static int next_batch(void **ret_item, void *ctx)
     struct calm__batch *batch = batch_get(run);
     if (!batch)
         return calm_fail(-ENOMEM, "no memory for a batch");
-    rc = batch_fill(run, batch);
-    hold(run, batch, bytes_of(batch));
+    size_t bytes;
+    rc = batch_fill(run, batch, &bytes);
+    hold(run, batch, bytes);
     state->bytes = calm__dataset_position(run->dataset);
     if (rc <= 0 && rc != -ECANCELED) {
         if (rc == 0)
