@@ -17,6 +17,7 @@ struct job {
     calm_http_header *headers;
     char **secrets; /* the values of headers that came from files, or NULL */
     char *key;
+    const char *key_file;
     int64_t started;
     uint64_t failures_told;
     bool line_shown;

@@ -287,6 +287,33 @@ static bool same_file(const char *a, const char *b)
            first.st_dev == second.st_dev && first.st_ino == second.st_ino;
 }
 
+static const char *last_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+/* To be freed; NULL without memory. */
+static char *folder_of(const char *path)
+{
+    size_t len = (size_t)(last_of(path) - path);
+    return len > 0 ? strndup(path, len) : strdup(".");
+}
+
+/* Two names of one file, which need not be there yet. */
+static bool same_place(const char *a, const char *b)
+{
+    if (same_file(a, b))
+        return true;
+    if (strcmp(last_of(a), last_of(b)) != 0)
+        return false;
+    char *first = folder_of(a), *second = folder_of(b);
+    bool same = first && second && same_file(first, second);
+    free(first);
+    free(second);
+    return same;
+}
+
 /* A letter may stand between others, in an argument not yet passed. */
 static int unknown_option(const char *argument)
 {
@@ -297,19 +324,36 @@ static int unknown_option(const char *argument)
         is_letter ? letter : argument);
 }
 
+/* What is read, the output, and what it is before it is whole. */
+static bool is_used(const struct job *job, const char *name)
+{
+    const calm_predict_opts *opts = &job->opts;
+    const char *const read[] = {opts->input, opts->model,
+        opts->remote.template_file, opts->remote.ca_file, job->key_file};
+    static const char *const ends[] = {"", ".calm-part", ".calm-journal",
+        ".errors.jsonl", ".errors.jsonl.calm-part"};
+    bool used = false;
+    for (size_t i = 0; i < sizeof read / sizeof *read; i++)
+        used |= read[i] && same_place(name, read[i]);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends && !used; i++) {
+        char *output;
+        if (asprintf(&output, "%s%s", opts->output, ends[i]) < 0)
+            return true;
+        used = same_place(name, output);
+        free(output);
+    }
+    return used;
+}
+
 /* Told now, and not when a day of work is to be summed up. */
 static int summary_check(const struct job *job)
 {
-    const char *summary = job->summary, *model = job->opts.model;
+    const char *summary = job->summary;
     if (!summary)
         return -1;
-    if (same_file(summary, job->opts.input) ||
-        (model && same_file(summary, model)) ||
-        same_file(summary, job->opts.output))
+    if (is_used(job, summary))
         return complain("predict: --summary: '%s' is used otherwise", summary);
-    const char *slash = strrchr(summary, '/');
-    char *folder =
-        slash ? strndup(summary, (size_t)(slash - summary) + 1) : strdup(".");
+    char *folder = folder_of(summary);
     bool good = folder && access(folder, W_OK | X_OK) == 0;
     free(folder);
     return good ? -1

@@ -197,6 +197,7 @@ static bool header_read(struct job *job, char *text)
 static bool key_read(struct job *job, const char *path)
 {
     free(job->key);
+    job->key_file = path;
     job->key = secret_read("--api-key-file", path);
     return job->key != NULL;
 }

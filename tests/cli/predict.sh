@@ -132,6 +132,18 @@ check "an output that is the input is refused" \
     exits 2 predict held.csv -o ./held.csv --overwrite
 check "a summary over the input is refused" \
     exits 2 predict held.csv -o x.csv --summary held.csv
+summary_over_the_output() {
+    : >x.pem
+    for end in '' .calm-part .calm-journal .errors.jsonl \
+        .errors.jsonl.calm-part; do
+        exits 2 predict held.csv -o x.csv --summary "./x.csv$end" &&
+            grep -q 'used otherwise' err || return 1
+    done
+    exits 2 predict held.csv -o x.csv --ca-file x.pem --summary "$PWD/x.pem" &&
+        grep -q 'used otherwise' err
+}
+check "a summary over the output or its parts is refused" \
+    summary_over_the_output
 check "a summary into no folder is refused at once" \
     exits 2 predict held.csv -o x.csv --summary none/sum.json
 check "an output that is neither CSV nor JSON Lines is refused" \
