@@ -61,7 +61,8 @@ struct calm__outputs_plan {
 };
 
 /* Fills in what is the same for all, and refuses names that cannot be, or are
- * names of what is read. Blocks for a moment. */
+ * names of what is read, and an output that is there, unless it may be
+ * replaced or a journal says more of it. Blocks for a moment. */
 int calm__outputs_check(struct calm__outputs *outputs,
     const calm_predict_opts *opts, calm_predict_state *state);
 

@@ -110,6 +110,9 @@ int calm__outputs_check(struct calm__outputs *outputs,
             free(name);
     }
     outputs->takes_name = opts->overwrite || opts->retry_failed;
+    struct stat status;
+    if (rc == 0 && lstat(outputs->journal_path, &status) < 0)
+        rc = calm__sink_name_check(opts->output, outputs->takes_name);
     return rc;
 }
 

@@ -295,7 +295,7 @@ fifo_without_a_writer() {
     mkfifo late
     for backend in epoll io_uring; do
         exits 143 env CALM_BACKEND=$backend timeout --preserve-status \
-            -k 5 0.3 "$calm" predict late --model model.json -o late.csv &&
+            -k 5 0.3 "$calm" predict late --model model.json -o early.csv &&
             { sleep 0.2 && cat held.csv >late & } &&
             exits 0 env CALM_BACKEND=$backend "$calm" predict late \
                 --model model.json -o late.csv --overwrite &&

@@ -99,7 +99,7 @@ unknown_model() {
 check 'a model that is not there is told by its name' unknown_model
 
 no_model() {
-    exits 2 "$calm" predict held.csv --url "$url" -o none.csv &&
+    exits 2 "$calm" predict held.csv --url "$url" -o bare.csv &&
         grep -q "hint: --url $url/v2/models/NAME" err
 }
 check 'a URL that is only a server is asked what it speaks' no_model
@@ -243,6 +243,13 @@ for options in '--api v3' '--concurrency 0' '--rate 5' '--rate x/s' \
     # shellcheck disable=SC2086 # a list of options
     check "'$options' is refused" exits 2 predict $options
 done
+exists_at_once() { # a request would be tried for long
+    echo kept >there.csv
+    exits 2 timeout 20 "$calm" predict rows.csv -o there.csv \
+        --url "$url/v2/models/model" && grep -q 'there.csv. exists' err &&
+        [ "$(cat there.csv)" = kept ]
+}
+check 'an output that exists is refused before anything is sent' exists_at_once
 check 'a URL of another scheme is refused' exits 2 "$calm" predict rows.csv \
     --url ftp://127.0.0.1/ -o out.csv
 check 'a URL without a host is refused' exits 2 "$calm" predict rows.csv \
