@@ -208,6 +208,13 @@ static void kept_print(const struct job *job)
 {
     if (!job->state.created || strcmp(job->opts.output, "-") == 0)
         return;
+    if (job->state.committed) {
+        fprintf(stderr,
+            "calm: '%s' is complete all the same; its journal, if it is still "
+            "there, can be removed\n",
+            job->opts.output);
+        return;
+    }
     fprintf(stderr,
         "calm: the partial output is '%s.calm-part'; run the same "
         "command again to %s\n",
