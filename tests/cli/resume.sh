@@ -21,7 +21,12 @@ awk -F, -v OFS=, 'NR == 1 { print; next } { row[NR - 2] = $0; count++ }
     END { for (i = 0; i < 20000; i++) {
         $0 = row[i % count]; $1 = i; if (i % 97 == 13) $2 = "bad"; print } }' \
     held.csv >rows.csv
-predict() { "$calm" predict "$@" --model model.json --truth label; }
+# What predicts, which rows, and the exit code of a run to the end.
+predictor='--model model.json'
+rows=rows.csv
+end=3
+# shellcheck disable=SC2086 # an option and its value
+predict() { "$calm" predict "$@" $predictor --truth label; }
 
 number_of() { # NAME FILE: a number of a summary
     sed "s/.*\"$1\":\([^,}]*\).*/\1/" "$2"
@@ -46,11 +51,12 @@ killed_run() { # SIGNAL TIMES OUTPUT ARGUMENT...
     shift 3
     while [ "$killed" -lt "$times" ]; do
         if [ -e "$output" ] && [ ! -e "$output.calm-journal" ]; then
-            rm "$output" "$output.errors.jsonl" # it was at its end
+            rm -f "$output" "$output.errors.jsonl" # it was at its end
         fi
         # What a shell starts in the background does not hear SIGINT.
-        env --default-signal=INT "$calm" predict rows.csv --model model.json \
-            --truth label -o "$output" "$@" 2>killed.err &
+        # shellcheck disable=SC2086
+        env --default-signal=INT "$calm" predict "$rows" $predictor --truth label \
+            -o "$output" "$@" 2>killed.err &
         pid=$!
         next_moment
         sleep "$moment"
@@ -59,13 +65,13 @@ killed_run() { # SIGNAL TIMES OUTPUT ARGUMENT...
         code=$?
         case $code in
         137 | 143 | 130) killed=$((killed + 1)) ;;
-        3) ;;
+        "$end") ;;
         *) echo "exit $code"; cat killed.err; return 1 ;;
         esac
         [ ! -e "$output" ] || [ -s "$output" ] || return 1
     done
     [ -e "$output" ] && [ ! -e "$output.calm-journal" ] ||
-        exits 3 predict rows.csv -o "$output" "$@"
+        exits "$end" predict "$rows" -o "$output" "$@"
 }
 
 only_final_names() {
@@ -120,6 +126,35 @@ check "unordered, no row is lost and none is twice" \
 
 check "SIGTERM: resumed" killed_in_order TERM $few term.csv whole.csv
 check "SIGINT: resumed" killed_in_order INT $few int.csv whole.csv
+
+# ---- an API ----
+
+# Rows of numbers only, and few: each is a request.
+{ head -1 rows.csv; grep -v ,bad, rows.csv | sed -n 2,3001p; } >api.csv
+"$calm" serve model.json --port 0 --port-file port 2>serve.err &
+server=$!
+trap 'kill $server; wait $server 2>/dev/null; rm -rf "$scratch"' EXIT
+
+killed_asking() { # OUTPUT ARGUMENT...
+    output=$1
+    shift
+    for try in $(seq 1200); do
+        [ -s port ] && break
+        sleep 0.05
+    done
+    predictor="--url http://127.0.0.1:$(cat port)/predict" rows=api.csv end=0
+    predict api.csv -o "whole_$output" -q --batch-size 1 "$@" &&
+        killed_run KILL "$few" "$output" --batch-size 1 "$@" &&
+        [ "$(echo "$output"*)" = "$output" ] &&
+        sort "whole_$output" >sorted && sort "$output" | cmp - sorted &&
+        { [ $# -gt 0 ] || cmp "$output" "whole_$output"; }
+    code=$?
+    predictor='--model model.json' rows=rows.csv end=3
+    return $code
+}
+check "killed while it asks an API, the output is the same" \
+    killed_asking asked.csv
+check "unordered it has the same rows" killed_asking any.csv --unordered
 
 # ---- what cannot be resumed ----
 

@@ -282,6 +282,120 @@ static int a_damaged_journal_makes_no_wrong_output(void *arg)
     return 0;
 }
 
+/* ---- rows that failed, again ---- */
+
+/* A finished run some of whose rows failed, and the same input mended. */
+struct mending {
+    char *broken, *errors, *whole;
+    size_t broken_len, errors_len, whole_len;
+    char path[4096];
+};
+
+static void mended_write(const struct mending *mending, const char *bad)
+{
+    calm_bytes csv = {0};
+    calm_bytes_append_text(&csv, "id,a,b,c,d,e,truth\n");
+    for (int i = 0; i < ROWS; i++)
+        calm_bytes_printf(&csv, "%d,%s,1,,-1e-3,%d,%d\n", i,
+            i % 7 == 3 ? bad : "0.25", i, i % 2);
+    maker_write(mending->path, csv.data, csv.len);
+    calm_bytes_clear(&csv);
+}
+
+static void mending_begin(struct mending *mending, calm_predict_opts *opts)
+{
+    calm_predict_state state;
+    path_set(mending->path, "mended.csv");
+    opts->input = mending->path;
+    mended_write(mending, "0.5");
+    check_equal(calm_predict(opts, &state), 0);
+    mending->whole = maker_read(output, &mending->whole_len);
+    outputs_remove();
+    mended_write(mending, "bad");
+    check_equal(calm_predict(opts, &state), 0);
+    mending->broken = maker_read(output, &mending->broken_len);
+    mending->errors = maker_read(errors, &mending->errors_len);
+    mended_write(mending, "0.5");
+    opts->retry_failed = true;
+}
+
+static void mending_again(const struct mending *mending)
+{
+    outputs_remove();
+    maker_write(output, mending->broken, mending->broken_len);
+    maker_write(errors, mending->errors, mending->errors_len);
+}
+
+/* Names are whole at any time: the output is the one before or the new one.
+ * The same call again ends it, or has nothing to do. */
+static void check_mended(
+    const struct mending *mending, const calm_predict_opts *opts, int rc)
+{
+    calm_predict_state state;
+    size_t len;
+    char *got = maker_read(output, &len);
+    bool is_old =
+        len == mending->broken_len && memcmp(got, mending->broken, len) == 0;
+    if (rc < 0 && is_old)
+        check_equal(lines_of(errors), (ROWS + 3) / 7);
+    else
+        check_equal(len, (long long)mending->whole_len);
+    free(got);
+    if (rc < 0)
+        check_equal(calm_predict(opts, &state), 0);
+    same_files(output, mending->whole, mending->whole_len);
+    check(access(errors, F_OK) < 0);
+}
+
+static void mending_end(struct mending *mending)
+{
+    outputs_remove();
+    unlink(mending->path);
+    free(mending->broken);
+    free(mending->errors);
+    free(mending->whole);
+}
+
+static int rows_are_mended_without_memory(void *arg)
+{
+    calm_predict_opts opts = {
+        .output = output, .model = model, .batch_size = 8, .threads = 1};
+    struct mending mending;
+    calm_predict_state state;
+    mending_begin(&mending, &opts);
+    for (int n = 1; fail_alloc_begin(n); n++) {
+        fail_alloc_countdown = 0; /* the files are made in peace */
+        mending_again(&mending);
+        fail_alloc_countdown = n;
+        int rc = calm_predict(&opts, &state);
+        fail_alloc_end();
+        check(rc == 0 || rc == -ENOMEM);
+        check_mended(&mending, &opts, rc);
+    }
+    mending_end(&mending);
+    return 0;
+}
+
+static int rows_are_mended_though_the_device_fails(void *arg)
+{
+    static const char *const names[] = {
+        "write", "short write", "sync", "folder sync", "rename"};
+    calm_predict_opts opts = {
+        .output = output, .model = model, .batch_size = 8, .threads = 1};
+    struct mending mending;
+    calm_predict_state state;
+    mending_begin(&mending, &opts);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        for (size_t n = 1, asked = n; asked >= n; n++) {
+            int rc;
+            mending_again(&mending);
+            asked = fault_hits(names[i], n, &opts, &state, &rc);
+            check_mended(&mending, &opts, rc);
+        }
+    mending_end(&mending);
+    return 0;
+}
+
 int main(void)
 {
     static const struct test tests[] = {
@@ -293,6 +407,8 @@ int main(void)
         real_test(no_sync_that_fails_loses_a_row),
         real_test(no_rename_that_fails_loses_a_name),
         real_test(a_damaged_journal_makes_no_wrong_output),
+        real_test(rows_are_mended_without_memory),
+        real_test(rows_are_mended_though_the_device_fails),
     };
     path_set(input, "rows.csv");
     path_set(json, "rows.jsonl");
