@@ -136,6 +136,8 @@ static void *interrupt_later(void *arg)
 static int with_an_open_door(void *arg)
 {
     calm_poster *poster = calm_poster_open(); /* or it is a deadlock */
+    pthread_t thread; /* begun here, when the run takes signals already */
+    pthread_create(&thread, NULL, interrupt_later, NULL);
     calm_sleep(CALM_FOREVER);
     say(cleaned);
     calm_poster_close(poster);
@@ -144,8 +146,6 @@ static int with_an_open_door(void *arg)
 
 static void child_waiting(void *arg)
 {
-    pthread_t thread;
-    pthread_create(&thread, NULL, interrupt_later, NULL);
     calm_run(with_an_open_door, NULL);
 }
 
