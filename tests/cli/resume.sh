@@ -183,6 +183,16 @@ rows_before_are_kept() {
 check "the rows before a place that cannot be cut are kept" \
     rows_before_are_kept
 
+compressed_input() {
+    gzip -c open.csv >open.csv.gz && rm -f un.csv* &&
+        exits 1 predict open.csv.gz -o un.csv &&
+        cmp un.csv.calm-part whole.csv &&
+        says 1 'resuming: 20000' open.csv.gz &&
+        CALM_BACKEND=epoll exits 1 predict open.csv.gz -o un.csv &&
+        grep -q 'resuming: 20000' err
+}
+check "so they are of compressed input, and with epoll" compressed_input
+
 what_differs_is_named() {
     unfinished && cp un.csv.calm-part part && cp un.csv.calm-journal jnl &&
         says 2 'another --missing' open.csv --missing none &&
