@@ -45,13 +45,16 @@ struct calm__outputs {
     uint64_t rows;                     /* in DONE */
 
     calm_event dirty, full; /* something, enough to commit */
-    bool stopping;
+    calm_event stop;        /* no more commits */
     int failed; /* a commit, for good */
 };
 
 /* So many rows, or so much time, begin a commit. */
 #define CALM__COMMIT_ROWS 1000
 #define CALM__COMMIT_EVERY (200 * CALM_MS)
+
+/* The pause after a commit, in times that it took; EVERY at most. */
+#define CALM__COMMIT_SHARE 19
 
 /* What open needs to know of the run. */
 struct calm__outputs_plan {
