@@ -2,7 +2,8 @@
  *
  *     remote.c         opens: the options, the format, what the server tells
  *     remote_check.c   lines of the Batch format, before any is sent
- *     remote_batch.c   a batch: samples, requests, splitting, results
+ *     remote_batch.c   a batch: samples, requests, splitting
+ *     remote_answer.c  its results, as columns or lines
  *     sender.c         a request, until it has its fate
  */
 #ifndef CALM_ML_REMOTE_H
@@ -58,7 +59,7 @@ int calm__remote_check(const struct calm__remote *remote);
 int calm__remote_check_row(const struct calm__remote *remote,
     const struct calm__row *row, const struct calm__cell *cells);
 
-/* The methods of remote_batch.c, see predictor.h. */
+/* The methods of remote_batch.c and remote_answer.c, see predictor.h. */
 int calm__remote_batch_open(
     struct calm__predictor *predictor, struct calm__batch *batch);
 void calm__remote_batch_close(
