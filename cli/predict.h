@@ -6,6 +6,8 @@
 
 enum progress { PROGRESS_AUTO, PROGRESS_ALWAYS, PROGRESS_NEVER };
 
+enum { HEADERS_MOST = 64 };
+
 struct job {
     calm_predict_opts opts;
     calm_predict_state state;
@@ -14,8 +16,8 @@ struct job {
     bool verbose, quiet;
     const char **missing;
     size_t missing_count;
-    calm_http_header *headers;
-    char **secrets; /* the values of headers that came from files, or NULL */
+    calm_http_header headers[HEADERS_MOST];
+    char *secrets[HEADERS_MOST]; /* values that came from files, or NULL */
     char *key;
     const char *key_file;
     int64_t started;

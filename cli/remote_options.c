@@ -47,24 +47,24 @@ static bool pace_read(const char *option, const char *text, double *ret_pace)
     return complain("predict: %s: '%s' is no N/s or N/m", option, text), false;
 }
 
+/* With a unit, or in seconds. */
 static bool duration_read(
     const char *option, const char *text, int64_t *ret_duration)
 {
-    static const struct {
-        const char *name;
-        int64_t unit;
-    } units[] = {
-        {"ms", CALM_MS}, {"s", CALM_S}, {"m", 60 * CALM_S}, {"", CALM_S}};
-    double number;
-    size_t len = strspn(text, "0123456789.");
-    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
-        if (strcmp(text + len, units[i].name) == 0 &&
-            calm_double_parse(text, len, &number) == 0 &&
-            number * (double)units[i].unit >= (double)CALM_MS &&
-            number < 1e6) {
-            *ret_duration = (int64_t)(number * (double)units[i].unit);
-            return true;
-        }
+    const int64_t most = 1000000 * CALM_S;
+    size_t len = strlen(text);
+    int64_t duration = 0;
+    double seconds;
+    if (calm_double_parse(text, len, &seconds) == 0)
+        duration = seconds > 0 && seconds < 1e6
+                       ? (int64_t)(seconds * (double)CALM_S)
+                       : 0;
+    else if (calm_duration_parse(text, len, &duration) < 0)
+        duration = 0;
+    if (duration >= CALM_MS && duration <= most) {
+        *ret_duration = duration;
+        return true;
+    }
     return complain("predict: %s: '%s' is no time such as 30, 500ms or 2m",
                option, text),
            false;
@@ -157,22 +157,15 @@ static bool is_secret(const char *name)
 static bool header_add(struct job *job, char *name, char *value)
 {
     size_t count = job->opts.remote.header_count;
-    calm_http_header *headers =
-        realloc(job->headers, (count + 1) * sizeof *headers);
-    char **secrets = realloc(job->secrets, (count + 1) * sizeof *secrets);
-    job->headers = headers ? headers : job->headers;
-    job->secrets = secrets ? secrets : job->secrets;
-    if (!headers || !secrets)
-        return complain("predict: no memory"), false;
-    secrets[count] = NULL;
+    if (count == HEADERS_MOST)
+        return complain("predict: --header: %d at most", HEADERS_MOST), false;
     if (*value == '@') {
-        secrets[count] = secret_read("--header", value + 1);
-        if (!secrets[count])
+        job->secrets[count] = value = secret_read("--header", value + 1);
+        if (!value)
             return false;
-        value = secrets[count];
     }
-    headers[count] = (calm_http_header){name, value};
-    job->opts.remote.headers = headers;
+    job->headers[count] = (calm_http_header){name, value};
+    job->opts.remote.headers = job->headers;
     job->opts.remote.header_count = count + 1;
     return true;
 }
@@ -288,8 +281,6 @@ void remote_options_clear(struct job *job)
             explicit_bzero(secret, strlen(secret));
         free(secret);
     }
-    free(job->secrets);
-    free(job->headers);
     if (job->key)
         explicit_bzero(job->key, strlen(job->key));
     free(job->key);

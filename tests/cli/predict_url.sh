@@ -237,7 +237,7 @@ check 'a secret as an argument is refused' exits 2 "$calm" predict rows.csv \
 
 url=http://127.0.0.1:1
 for options in '--api v3' '--concurrency 0' '--rate 5' '--rate x/s' \
-    '--timeout 0' '--timeout 5h' '--retries -1' '--max-failures 0%' \
+    '--timeout 0' '--timeout 5x' '--retries -1' '--max-failures 0%' \
     '--max-failures 5' '--header x' '--api-key-file none' '--template none' \
     '--model model.json' '--result-path a..b'; do
     # shellcheck disable=SC2086 # a list of options
