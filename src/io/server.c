@@ -240,7 +240,7 @@ static enum MHD_Result answer_send(calm_request *request)
         return MHD_NO;
     body_release(request);
     /* A client may take its time with the answer. */
-    if (request->body.capacity > BODY_KEPT)
+    if (request->body.capacity > CALM__BODY_KEPT)
         calm_bytes_clear(&request->body);
     phase_move(request, CALM__SENDING);
     enum MHD_Result result = MHD_queue_response(

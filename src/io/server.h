@@ -51,7 +51,8 @@ struct calm__header {
     char name[];
 };
 
-enum { BODY_KEPT = 64 << 10 }; /* bytes that the next request may use again */
+/* Bytes that the next request may use again. */
+enum { CALM__BODY_KEPT = 64 << 10 };
 
 /* One for each connection, used again for each of its requests. */
 struct calm_request {

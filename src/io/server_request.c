@@ -272,7 +272,7 @@ void calm__request_reset(calm_request *request)
     request->target = request->query = NULL;
     request->method[0] = '\0';
     request->begun = request->answered = request->suspended = false;
-    if (request->body.capacity > BODY_KEPT)
+    if (request->body.capacity > CALM__BODY_KEPT)
         calm_bytes_clear(&request->body);
     calm_bytes_reset(&request->body);
     calm_bytes_clear(&request->answer);
