@@ -60,24 +60,26 @@ static int add_failed(
     return calm_bytes_append(&merge->ids, id->text, failed->id_len);
 }
 
-static int read_failed(struct calm__merge *merge, const calm_bytes *text)
+/* A line of the Batch format has an id of its own besides that of its row. */
+static int read_failed(
+    struct calm__merge *merge, const calm_bytes *text, bool lines)
 {
-    static const char *const names[] = {"row", "line", "id"};
+    const char *const names[] = {"row", "line", lines ? "custom_id" : "id"};
     calm_jsonl_reader *reader;
     calm_json_record record;
-    size_t lines = 1;
+    size_t room = 1;
     for (size_t i = 0; i < text->len; i++)
-        lines += text->data[i] == '\n';
-    merge->failed = calloc(lines, sizeof *merge->failed);
+        room += text->data[i] == '\n';
+    merge->failed = calloc(room, sizeof *merge->failed);
     int rc = merge->failed ? calm_jsonl_reader_new(names, 3, NULL, &reader)
                            : calm_fail(-ENOMEM, "no memory for rows");
     if (rc < 0)
         return rc;
     calm_csv_block block = {
-        .data = text->data, .len = text->len, .line = 1, .rows = lines};
+        .data = text->data, .len = text->len, .line = 1, .rows = room};
     calm_jsonl_split(reader, &block);
     while ((rc = calm_jsonl_next(reader, &record)) > 0 &&
-           (rc = add_failed(merge, lines, &record)) == 0)
+           (rc = add_failed(merge, room, &record)) == 0)
         continue;
     calm_jsonl_reader_free(reader);
     return rc;
@@ -100,7 +102,8 @@ static int sort_failed(struct calm__merge *merge)
 }
 
 /* Returns 1, or 0 when no row has failed. */
-static int errors_read(struct calm__merge *merge, const char *path)
+static int errors_read(
+    struct calm__merge *merge, const char *path, bool lines)
 {
     calm_bytes text = {0};
     int rc = calm_file_read_all(path, &text);
@@ -108,7 +111,7 @@ static int errors_read(struct calm__merge *merge, const char *path)
         return 0;
     if (rc == 0 && text.len > 0) {
         merge->hash = XXH3_64bits(text.data, text.len);
-        rc = read_failed(merge, &text);
+        rc = read_failed(merge, &text, lines);
         if (rc == 0)
             rc = sort_failed(merge);
         rc = calm_while(rc, "'%s'", path);
@@ -272,7 +275,11 @@ static int layout_check(const struct calm__answer *answer, const char *path,
     calm_bytes_clear(&first);
     if (got < 0)
         return (int)got;
-    if (answer->json && calm__dataset_columns(old) > 0)
+    if (predictor->lines && calm__dataset_columns(old) > 0)
+        same = calm__dataset_has(old, "custom_id") &&
+               calm__dataset_has(old, "response") &&
+               calm__dataset_has(old, "error");
+    else if (answer->json && calm__dataset_columns(old) > 0)
         same = calm__dataset_columns(old) == count &&
                calm__dataset_has(old, answer->id_name) &&
                calm__dataset_has(old, "row") == answer->with_row;
@@ -328,7 +335,7 @@ static int merge_fill(const struct calm__answer *answer, const char *errors,
             "cannot add to '%s': %m\n"
             "hint: without --retry-failed it is made",
             output);
-    int rc = errors_read(merge, errors);
+    int rc = errors_read(merge, errors, answer->predictor->lines);
     if (rc <= 0)
         return rc;
     rc = input_check(answer, merge);

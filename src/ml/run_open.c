@@ -21,10 +21,10 @@ static size_t count_of(const char *const *names)
 
 static const char *id_of(const struct calm__run *run)
 {
-    static const char *const usual[] = {"sample_id", "id"};
+    static const char *const usual[] = {"sample_id", "id", "custom_id"};
     if (run->opts->id)
         return run->opts->id;
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
         if (calm__dataset_has(run->dataset, usual[i]))
             return usual[i];
     return NULL;
@@ -163,10 +163,6 @@ static int retry_check(
     if (!plan->can_resume || !run->outputs.errors_path)
         return calm_fail(-EINVAL,
             "--retry-failed needs an input and an output that are files");
-    if (run->predictor->lines)
-        return calm_fail(-EINVAL,
-            "--retry-failed does not know which line of the Batch format has "
-            "failed\nhint: put those lines into an input of their own");
     return 0;
 }
 

@@ -366,9 +366,10 @@ def clean(name):
 
 
 def calm(path, *more, given="in.csv", output="out.csv", timeout=120,
-         text=None):
+         text=None, anew=True):
     server.reset()
-    clean(output)
+    if anew:
+        clean(output)
     command = [CALM, "predict", given, "--url",
                "http://127.0.0.1:%d/%s" % (port, path), "-o", output,
                *more]
@@ -634,6 +635,41 @@ def try_batch_faults():
     expect("lines are sent again, too", run, 0, len(answers()) == 30)
 
 
+def try_batch_again():
+    """Lines that failed are taken up; two rows have the same custom_id."""
+    ids = ["a", "b", "b", "c", "d", "b", "e"]
+    poisoned = (0, 2, 6)
+    text = "".join(
+        line_of(name, input=("777777 " if i in poisoned else "") + str(i)) +
+        "\n" for i, name in enumerate(ids))
+    run = batch(text, "poison/v1", "--max-failures", "none")
+    expect("lines that the server refuses are told apart from the rest", run,
+           3, [line["custom_id"] for line in answers()] ==
+           ["b", "c", "d", "b"],
+           [(line["row"], line["custom_id"]) for line in errors("out.jsonl")]
+           == [(i, ids[i]) for i in poisoned])
+    with open("out.jsonl", "rb") as file:
+        kept = file.read().splitlines()
+    run = calm("plain/v1", "--retry-failed", given="in.jsonl",
+               output="out.jsonl", anew=False)
+    with open("out.jsonl", "rb") as file:
+        whole = file.read().splitlines()
+    expect("and are answered in their places when they are tried again", run,
+           0, [line["custom_id"] for line in answers()] == ids,
+           [line for i, line in enumerate(whole) if i not in poisoned] == kept,
+           len({line["id"] for line in answers()}) == len(ids),
+           [json.loads(body)["input"] for body in server.bodies] ==
+           ["777777 0", "777777 2", "777777 6"],
+           errors("out.jsonl") == [])
+    run = batch(text, "poison/v1", "--max-failures", "none")
+    with open("in.jsonl", "w") as file:
+        file.write(text.replace('"e"', '"f"'))
+    run = calm("plain/v1", "--retry-failed", given="in.jsonl",
+               output="out.jsonl", anew=False)
+    expect("lines of another file are not", run, 2, not server.bodies,
+           "another input" in run.stderr)
+
+
 def try_template():
     with open("in.csv", "w") as file:
         file.write('id,text\n1,"a ""quoted"" word"\n2,two\n3,\n')
@@ -685,7 +721,7 @@ port = ports[0]
 with tempfile.TemporaryDirectory() as folder:
     os.chdir(folder)
     for attempt in (try_samples, try_bad_rows, try_ends, try_v1, try_v2,
-                    try_batch, try_batch_faults, try_template,
+                    try_batch, try_batch_faults, try_batch_again, try_template,
                     try_memory_of_duplicates):
         try:
             attempt()
