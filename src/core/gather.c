@@ -45,18 +45,18 @@ static void gather_begin(calm_group *group, const calm_result *results)
 }
 
 /* Lets those run that were spawned, now and then, and spawns one more. False
- * when the group takes no more: the call was not started. */
+ * when the group takes no more: the call was not started. With a slot a call
+ * for which there is no memory is one that failed. */
 static bool gather_spawn(
     calm_group *group, calm_fn *fn, void *arg, size_t index, calm_result *slot)
 {
     if (index % AT_ONCE == AT_ONCE - 1)
         calm__loop_yield(calm__loop_here, calm__self());
-    struct calm_task *task = calm_spawn(group, fn, arg);
-    if (!task)
-        return false;
-    task->slot = slot;
-    task->released = true;
-    return true;
+    struct calm_task *task = slot ? calm__spawn_slot(group, fn, arg, slot)
+                                  : calm_spawn(group, fn, arg);
+    if (task)
+        task->released = true;
+    return task || !((struct calm__group *)group)->aborted;
 }
 
 /* Ends a gather of which *STARTED calls have begun at its end. */
@@ -125,15 +125,20 @@ static int map_work(void *arg)
     return rc;
 }
 
+/* With results fewer workers do, if there is no memory for all of them. */
 static int map_limited(struct map *map, size_t limit)
 {
     calm_group group;
+    calm_result worker;
     gather_begin(&group, map->results);
     size_t workers = 0;
-    while (
-        workers < limit && gather_spawn(&group, map_work, map, workers, NULL))
+    while (workers < limit && gather_spawn(&group, map_work, map, workers,
+                                  map->results ? &worker : NULL))
         workers++;
-    return gather_end(&group, &map->next, map->count, map->results);
+    int rc = gather_end(&group, &map->next, map->count, map->results);
+    if (rc == 0 && map->results && map->next < map->count)
+        return calm_fail(-ENOMEM, "no memory for a task");
+    return rc;
 }
 
 static int map_all(struct map *map)

@@ -4,6 +4,8 @@
 
 #include "core/scope.h"
 
+#include <calm/gather.h>
+
 struct calm__group {
     struct calm__scope scope; /* first; in the task that began the group */
     struct calm_task *live;   /* children that have not ended */
@@ -22,6 +24,11 @@ _Static_assert(sizeof(struct calm__group) <= sizeof(calm_group), "opaque");
 /* Counts a failure with its sentence (owned, may be NULL) and aborts. */
 void calm__group_fail(
     struct calm__group *group, int code, struct calm__error *error);
+
+/* As calm_spawn(), but a failure, with the lack of memory for the task itself,
+ * goes to SLOT, and the group goes on as if it were none. NULL: not started. */
+struct calm_task *calm__spawn_slot(
+    calm_group *group, calm_fn *fn, void *arg, calm_result *slot);
 
 /* A child has ended and has left the live ones. */
 void calm__group_child_ended(struct calm__group *group);

@@ -17,8 +17,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include <calm/gather.h>
-
 /* ---- slabs ---- */
 
 enum { SLAB_FIRST = 64 * 1024, SLAB_MOST = 2 * 1024 * 1024 };
@@ -141,24 +139,48 @@ static void siblings_remove(struct calm_task **list, struct calm_task *task)
         *list = task->sibling_next;
 }
 
-calm_task *calm_spawn(calm_group *opaque, calm_fn *fn, void *arg)
+static const char no_memory[] = "no memory for a task";
+
+static struct calm_task *child_new(
+    struct calm__group *group, calm_fn *fn, void *arg)
 {
-    struct calm__group *group = (void *)opaque;
-    if (group->aborted)
-        return NULL;
     struct calm__loop *loop = calm__loop_here;
     struct calm_task *task = calm__task_new(loop, fn, arg);
-    if (!task) {
-        calm__group_fail(
-            group, -ENOMEM, calm__error_new(-ENOMEM, "no memory for a task"));
+    if (!task)
         return NULL;
-    }
     struct calm_task *self = calm__self();
     if (self && self->details)
         task->details = calm__details_inherit(self->details);
     live_add(group, task);
     calm__ready_push(loop, task);
     return task;
+}
+
+calm_task *calm_spawn(calm_group *opaque, calm_fn *fn, void *arg)
+{
+    struct calm__group *group = (void *)opaque;
+    if (group->aborted)
+        return NULL;
+    struct calm_task *task = child_new(group, fn, arg);
+    if (!task)
+        calm__group_fail(group, -ENOMEM, calm__error_new(-ENOMEM, no_memory));
+    return task;
+}
+
+struct calm_task *calm__spawn_slot(
+    calm_group *opaque, calm_fn *fn, void *arg, calm_result *slot)
+{
+    struct calm__group *group = (void *)opaque;
+    struct calm_task *task =
+        group->aborted ? NULL : child_new(group, fn, arg);
+    if (task) {
+        task->slot = slot;
+        return task;
+    }
+    *slot = (calm_result){.code = group->aborted ? -ECANCELED : -ENOMEM};
+    if (!group->aborted)
+        strcpy(slot->message, no_memory);
+    return NULL;
 }
 
 /* ---- end ---- */
