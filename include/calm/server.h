@@ -54,6 +54,12 @@ typedef struct calm_server_opts {
     calm_handler *handler;
     void *ctx; /* the handler's */
 
+    /* Looks at a request whose head has come, before any of its body is taken;
+     * NULL for none. Returns 0 to go on, or leaves a short answer and returns
+     * 1, or an error as the handler does. Then the body is not taken, and if
+     * there is one the connection closes. Must not wait. */
+    calm_handler *head;
+
     size_t header_most;      /* bytes of a request's head; 32 KiB, at most */
     size_t body_most;        /* bytes of its body; 8 MiB */
     size_t bodies_most;      /* bytes of all bodies held at once; 256 MiB */

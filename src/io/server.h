@@ -1,5 +1,4 @@
-/* io/server.h - a server from inside: server.c, server_request.c, and those
- * who misbehave on purpose
+/* io/server.h - a server from inside, and for those who misbehave on purpose
  *
  * libmicrohttpd parses; everything else is decided here. Its daemon has an
  * epoll descriptor for which a task waits. The way of a connection:
@@ -7,7 +6,7 @@
  *              head read        body read        answered
  *     IDLE ----------> BODY ----------> HANDLING -------> SENDING
  *      ^                 |                                   |
- *      |                 +--> REFUSED (told, then dropped)   |
+ *      |                 +--> DROPPING (what still comes)    |
  *      +------------------------ answer sent ----------------+
  *
  * In HANDLING the connection is the handler's task's. libmicrohttpd asks once
@@ -23,6 +22,8 @@
 #ifndef CALM_IO_SERVER_H
 #define CALM_IO_SERVER_H
 
+#include "core/await.h"
+
 #include <calm/server.h>
 #include <calm/sync.h>
 
@@ -31,7 +32,7 @@ enum calm__phase {
     CALM__BODY,     /* the head was read */
     CALM__HANDLING, /* a task has the request */
     CALM__SENDING,  /* the answer is on its way */
-    CALM__REFUSED,  /* an error was sent; what still comes is dropped */
+    CALM__DROPPING, /* an answer was sent; what still comes is dropped */
     CALM__PHASES,
 };
 
@@ -67,6 +68,7 @@ struct calm_request {
     bool suspended;
     bool orphan;
     bool closed; /* an orphan's connection is, too: its handler frees it */
+    struct calm__awaiter handling; /* is told that the handler has ended */
 
     char *target; /* the path, cut at the '?' */
     char *query;
@@ -107,9 +109,12 @@ struct MHD_Response *calm__request_response(calm_request *request, bool close);
 /* The descriptor of the connection. */
 int calm__request_fd(const calm_request *request);
 
-/* Sends a whole answer past libmicrohttpd, and no more: for a client that is
- * still sending what nobody wants. */
-void calm__request_refuse(
+/* Leaves {"error": REASON} as the answer, which is empty without memory. */
+void calm__respond_reason(
     calm_request *request, int status, const char *reason);
+
+/* Sends the answer that was left past libmicrohttpd, and that the connection
+ * closes: for a client that is still sending what nobody wants. */
+void calm__request_push(calm_request *request);
 
 #endif

@@ -48,7 +48,7 @@ static enum MHD_Result framing_read(
     return MHD_YES;
 }
 
-struct calm__verdict calm__head_check(
+struct calm__head calm__head_check(
     const calm_request *request, const char *version)
 {
     const calm_server_opts *opts = &request->server->opts;
@@ -56,22 +56,20 @@ struct calm__verdict calm__head_check(
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(
         request->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     if (info && info->header_size > opts->header_most)
-        return (struct calm__verdict){
-            431, "the head of the request is too large"};
+        return (struct calm__head){431, "the head of the request is too large"};
     MHD_get_connection_values(
         request->connection, MHD_HEADER_KIND, framing_read, &framing);
     /* "Content-Length : 5" is a length to some and nothing to others. */
     if (framing.bad_name)
-        return (struct calm__verdict){400, "the name of a header is none"};
+        return (struct calm__head){400, "the name of a header is none"};
     if (framing.lengths > 1 || framing.codings > 1 ||
         (framing.lengths && framing.codings))
-        return (struct calm__verdict){
-            400, "the length of the body is ambiguous"};
+        return (struct calm__head){400, "the length of the body is ambiguous"};
     if (framing.codings && strcmp(version, "HTTP/1.1") != 0)
-        return (struct calm__verdict){400, "only HTTP/1.1 has chunks"};
+        return (struct calm__head){400, "only HTTP/1.1 has chunks"};
     if (framing.unknown_coding)
-        return (struct calm__verdict){501, "this transfer coding is not known"};
+        return (struct calm__head){501, "this transfer coding is not known"};
     if (framing.too_long || framing.length > opts->body_most)
-        return (struct calm__verdict){413, "the body is too large"};
-    return (struct calm__verdict){0};
+        return (struct calm__head){413, "the body is too large"};
+    return (struct calm__head){.has_body = framing.length || framing.codings};
 }

@@ -11,7 +11,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-
 /* ---- asked ---- */
 
 const char *calm_request_method(const calm_request *request)
@@ -249,19 +248,46 @@ struct MHD_Response *calm__request_response(calm_request *request, bool close)
     return NULL;
 }
 
-void calm__request_refuse(calm_request *request, int status, const char *reason)
+void calm__respond_reason(calm_request *request, int status, const char *reason)
 {
-    char text[512];
-    int fd = calm__request_fd(request);
     char body[256];
     int len = snprintf(body, sizeof body, "{\"error\":\"%s\"}\n", reason);
-    len = snprintf(text, sizeof text,
-        "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\n"
-        "Content-Length: %d\r\nConnection: close\r\n\r\n%s",
-        status, MHD_get_reason_phrase_for((unsigned)status), len, body);
-    /* It fits into the empty buffer of a socket, or the client is gone. */
-    if (send(fd, text, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL) == len)
+    if (calm_respond(request, status, "application/json", body, (size_t)len) <
+        0)
+        request->status = status;
+    calm_error_clear();
+}
+
+/* The answer as it goes over the wire. */
+static int answer_write(const calm_request *request, calm_bytes *text)
+{
+    const char *reason = MHD_get_reason_phrase_for((unsigned)request->status);
+    int rc = calm_bytes_printf(text,
+        "HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Length: %zu\r\n",
+        request->status, reason, request->answer.len);
+    if (rc == 0 && request->type[0])
+        rc = calm_bytes_printf(text, "Content-Type: %s\r\n", request->type);
+    for (const struct calm__header *header = request->headers;
+         rc == 0 && header; header = header->next)
+        rc = calm_bytes_printf(text, "%s: %s\r\n", header->name, header->value);
+    if (rc == 0)
+        rc = calm_bytes_append_text(text, "\r\n");
+    return rc < 0 ? rc
+                  : calm_bytes_append(
+                        text, request->answer.data, request->answer.len);
+}
+
+void calm__request_push(calm_request *request)
+{
+    int fd = calm__request_fd(request);
+    calm_bytes text = {0};
+    /* What is short fits into the empty buffer of a socket, or the client is
+     * gone. */
+    if (answer_write(request, &text) == 0 &&
+        send(fd, text.data, text.len, MSG_DONTWAIT | MSG_NOSIGNAL) ==
+            (ssize_t)text.len)
         shutdown(fd, SHUT_WR);
+    calm_bytes_clear(&text);
 }
 
 /* ---- life ---- */

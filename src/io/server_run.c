@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #define RETRY_ACCEPT (100 * CALM_MS)
-#define REFUSED_TIME (2 * CALM_S) /* to read what we sent */
-#define FLUSH_TIME (1 * CALM_S)   /* for answers of handlers that we ended */
+#define DROPPING_TIME (2 * CALM_S) /* to read what we sent */
+#define FLUSH_TIME (1 * CALM_S)    /* for answers of handlers that we ended */
 
 /* ---- turning ---- */
 
@@ -120,8 +120,8 @@ static int64_t phase_limit(const calm_server *server, enum calm__phase phase)
         return server->opts.body_time;
     case CALM__SENDING:
         return server->opts.send_time;
-    case CALM__REFUSED:
-        return REFUSED_TIME;
+    case CALM__DROPPING:
+        return DROPPING_TIME;
     default:
         return CALM_FOREVER;
     }
@@ -131,9 +131,11 @@ static int64_t phase_limit(const calm_server *server, enum calm__phase phase)
  * head, nor of an answer. */
 static void expire(calm_request *request)
 {
-    if (request->phase == CALM__BODY)
-        calm__request_refuse(
+    if (request->phase == CALM__BODY) {
+        calm__respond_reason(
             request, MHD_HTTP_REQUEST_TIMEOUT, "the body took too long");
+        calm__request_push(request);
+    }
     request->shut = true;
     shutdown(calm__request_fd(request), SHUT_RDWR);
     calm__phase_leave(request);
@@ -144,7 +146,7 @@ static void expire(calm_request *request)
  * after this lasts for LOOK at least. */
 static int64_t expire_due(calm_server *server)
 {
-    int64_t now = calm_now(), next = now + REFUSED_TIME;
+    int64_t now = calm_now(), next = now + DROPPING_TIME;
     for (int phase = 0; phase < CALM__PHASES; phase++) {
         int64_t limit = phase_limit(server, phase);
         if (limit == CALM_FOREVER)

@@ -273,14 +273,24 @@ static int endpoint_call(struct calm__exchange *exchange)
 
 static int exchange_run(struct calm__exchange *exchange)
 {
-    int rc = token_check(exchange);
-    if (rc == 1)
-        rc = calm__serve_route(exchange);
+    int rc = calm__serve_route(exchange);
     if (rc == 1)
         rc = calm__drill_before(exchange, works(exchange->endpoint));
     if (rc == 1 && works(exchange->endpoint))
         rc = body_check(exchange);
     return rc == 1 ? endpoint_call(exchange) : rc;
+}
+
+/* Nobody without the token sends us a body. */
+static int head_look(calm_request *request, void *ctx)
+{
+    struct calm__exchange exchange = {
+        .service = ctx, .request = request, .started = calm_now()};
+    int rc = token_check(&exchange);
+    if (rc == 1)
+        return 0;
+    calm__serve_count(&exchange);
+    return rc < 0 ? rc : 1;
 }
 
 static int handle(calm_request *request, void *ctx)
@@ -429,6 +439,7 @@ static int open_all(calm_serve *service, const calm_serve_opts *opts)
     calm_server_opts server_opts = {.host = opts->host,
         .port = opts->port,
         .handler = handle,
+        .head = head_look,
         .ctx = service,
         .body_most = opts->body_most,
         .connections_most = opts->connections_most,

@@ -548,6 +548,15 @@ def token():
               all(server.get("/v2", {"Authorization": text})[0] == 401
                   for text in (f"Bearer {secret}x", "Bearer ", "Bearer x",
                                f"Basic {secret}", secret)))
+        head = b"POST /predict HTTP/1.1\r\nHost: x\r\n"
+        for sentence, length in (("a length", b"Content-Length: 1000000"),
+                                 ("chunks", b"Transfer-Encoding: chunked")):
+            answer = server.raw(head + length + b"\r\n\r\n")
+            check(f"it is told before the body is there, of {sentence}",
+                  answer.startswith(b"HTTP/1.1 401 ") and
+                  b"WWW-Authenticate: Bearer\r\n" in answer and
+                  b"a token is needed" in answer and
+                  not answer.endswith(b"<still open>"), answer[:300])
         check("health needs none", server.get("/v2/health/ready")[0] == 200)
         check("with the token it is served",
               server.get("/v2", {"Authorization":

@@ -67,14 +67,15 @@ static int64_t hear(calm_socket *socket, calm_bytes *bytes)
     return (calm_now() - start + CALM_S / 2) / CALM_S;
 }
 
-/* Says one request and hears the answer. */
-static void ask(
+/* Says one request and hears the answer; tells after how many seconds. */
+static int64_t ask(
     const struct running *running, const char *request, calm_bytes *answer)
 {
     calm_socket *socket = dial(running);
     say(socket, request);
-    hear(socket, answer);
+    int64_t seconds = hear(socket, answer);
     calm_socket_close(socket);
+    return seconds;
 }
 
 #define GET(path)                                                              \
@@ -339,6 +340,106 @@ static int without_memory_a_client_loses_its_connection(void *arg)
     return 0;
 }
 
+/* Asks at once for answers that take a while, of which one cannot have a task
+ * or a stack. Returns how many were told so; the others must be served. */
+static size_t refused_of_many(const struct running *running, const char *point)
+{
+    calm_socket *sockets[64];
+    calm_bytes answer = {0};
+    size_t refused = 0;
+    for (size_t i = 0; i < 64; i++)
+        sockets[i] = dial(running);
+    check_equal(calm_sleep(1 * CALM_S), 0);
+    if (point)
+        calm__fault_arm(point, 1);
+    for (size_t i = 0; i < 64; i++)
+        say(sockets[i], GET("/20"));
+    for (size_t i = 0; i < 64; i++) {
+        hear(sockets[i], &answer);
+        const char *text = calm_bytes_text(&answer);
+        bool was_refused = strncmp(text, "HTTP/1.1 503 ", 13) == 0;
+        refused += was_refused;
+        check_contains(text, was_refused ? "no memory for the request"
+                                         : "HTTP/1.1 200 ");
+        calm_socket_close(sockets[i]);
+    }
+    calm__fault_disarm();
+    calm_bytes_clear(&answer);
+    return refused;
+}
+
+static int without_memory_for_a_handler_the_others_go_on(void *arg)
+{
+    /* Stacks are asked for while there are none to be used again. */
+    static const char *const points[] = {"stack", "spawn"};
+    for (size_t i = 0; i < 2; i++) {
+        struct running running;
+        if (!start(&running, wait_seconds, (calm_server_opts){0}))
+            return 0;
+        check_equal((long long)refused_of_many(&running, points[i]), 1);
+        check_equal((long long)refused_of_many(&running, NULL), 0);
+        stop(&running);
+    }
+    return 0;
+}
+
+static int doorkeeper(calm_request *request, void *ctx)
+{
+    size_t len;
+    calm_request_body(request, &len);
+    check_equal((long long)len, 0);
+    if (calm_request_header(request, "X-Key"))
+        return calm_respond_header(request, "X-Seen", "yes");
+    if (strcmp(calm_request_path(request), "/broken") == 0)
+        return calm_fail(-EIO, "the door is stuck");
+    int rc = calm_respond_header(request, "WWW-Authenticate", "Key");
+    if (rc == 0)
+        rc = calm_respond(request, 401, "text/plain", "no\n", 3);
+    return rc < 0 ? rc : 1;
+}
+
+static int a_head_can_be_refused_before_its_body(void *arg)
+{
+    struct running running;
+    calm_bytes answer = {0};
+    if (!start(&running, echo, (calm_server_opts){.head = doorkeeper}))
+        return 0;
+    /* The answer is there although no byte of the body was ever sent. */
+    check_equal(ask(&running,
+                    "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9999"
+                    "\r\n\r\n",
+                    &answer),
+        0);
+    check_contains(calm_bytes_text(&answer), "HTTP/1.1 401 ");
+    check_contains(calm_bytes_text(&answer), "WWW-Authenticate: Key\r\n");
+    check_contains(calm_bytes_text(&answer), "Connection: close\r\n");
+    check_contains(calm_bytes_text(&answer), "\r\n\r\nno\n");
+    check_equal(ask(&running,
+                    "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked"
+                    "\r\n\r\n",
+                    &answer),
+        0);
+    check_contains(calm_bytes_text(&answer), "HTTP/1.1 401 ");
+    ask(&running,
+        "POST /broken HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n",
+        &answer);
+    check_contains(calm_bytes_text(&answer), "HTTP/1.1 500 ");
+    check_contains(calm_bytes_text(&answer), "the door is stuck");
+    /* Without a body the connection lives on, and the key opens. */
+    ask(&running,
+        "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+        "POST /in HTTP/1.1\r\nHost: x\r\nX-Key: k\r\nConnection: close\r\n"
+        "Content-Length: 5\r\n\r\nhello",
+        &answer);
+    check_contains(calm_bytes_text(&answer), "HTTP/1.1 401 ");
+    check_contains(calm_bytes_text(&answer), "HTTP/1.1 201 ");
+    check_contains(calm_bytes_text(&answer), "X-Seen: yes\r\n");
+    check_contains(calm_bytes_text(&answer), "POST /in ? [] hello");
+    calm_bytes_clear(&answer);
+    stop(&running);
+    return 0;
+}
+
 int main(void)
 {
     static const struct test tests[] = {
@@ -350,6 +451,8 @@ int main(void)
         virtual_test(connections_beyond_the_limit_wait),
         virtual_test(the_end_waits_for_what_has_begun),
         real_test(without_memory_a_client_loses_its_connection),
+        virtual_test(without_memory_for_a_handler_the_others_go_on),
+        virtual_test(a_head_can_be_refused_before_its_body),
     };
     return run_list("server", tests, sizeof tests / sizeof *tests);
 }
