@@ -5,7 +5,8 @@
  *     server: sends it <------- answer in the protocol's form <------+
  *
  * Each request has a task, on the loop. What computes for long leaves it: the
- * predictions, and the reading of large bodies, which are the CPU pool's.
+ * predictions, the reading of large bodies and the writing of large answers
+ * are the CPU pool's.
  */
 #include "ml/serve.h"
 
@@ -24,7 +25,7 @@
 #include <strings.h>
 
 enum {
-    LARGE_BODY = 64 << 10,   /* some 100 us of parsing */
+    MUCH_JSON = 64 << 10,    /* bytes, some 100 us of parsing */
     NUMBERS_MOST = 32 << 20, /* of a request's matrix: 128 MiB */
     NAME_MOST = 128,
 };
@@ -145,11 +146,9 @@ int calm__json_of_request(const struct calm__exchange *exchange,
     return rc;
 }
 
-int calm__serve_compute(struct calm__exchange *exchange, calm_fn *fn, void *arg)
+int calm__serve_compute(size_t bytes, calm_fn *fn, void *arg)
 {
-    size_t len;
-    calm_request_body(exchange->request, &len);
-    return len > LARGE_BODY ? calm_cpu(fn, arg) : fn(arg);
+    return bytes > MUCH_JSON ? calm_cpu(fn, arg) : fn(arg);
 }
 
 int calm__serve_predict(struct calm__exchange *exchange,

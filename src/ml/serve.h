@@ -154,8 +154,9 @@ int calm__json_of_request(const struct calm__exchange *exchange,
 CALM_SUSPENDS int calm__serve_predict(struct calm__exchange *exchange,
     struct calm__matrix *matrix, float **ret_values);
 
-/* Work on a request that may be long: on the CPU pool when the body is. */
-CALM_SUSPENDS int calm__serve_compute(
-    struct calm__exchange *exchange, calm_fn *fn, void *arg);
+/* Work on so many bytes of JSON: on the CPU pool when they are many. */
+CALM_SUSPENDS int calm__serve_compute(size_t bytes, calm_fn *fn, void *arg);
+
+enum { CALM__NUMBER_BYTES = 12 }; /* of a number in JSON, about */
 
 #endif

@@ -33,11 +33,12 @@ struct inference {
     struct calm__exchange *exchange;
     const char *text, *raw;
     size_t text_len, raw_len;
-    calm_json_doc *doc;
+    calm_bytes id; /* as JSON, "" for none */
     struct calm__matrix matrix;
     struct wanted outputs[OUTPUTS];
     float *values;
     int64_t *labels;
+    calm_json_writer json;
 };
 
 /* ---- the body ---- */
@@ -226,26 +227,44 @@ static int outputs_read(
 
 /* ---- the request as a whole ---- */
 
-static int request_read(void *arg)
+static int id_read(struct inference *inference, const calm_json_value *id)
 {
-    struct inference *inference = arg;
-    int rc = calm__json_of_request(inference->exchange, inference->text,
-        inference->text_len, &inference->doc);
-    if (rc < 0)
-        return rc;
-    const calm_json_value *root = calm_json_root(inference->doc);
-    const calm_json_value *id = calm_json_get(root, "id");
+    size_t len;
+    if (!id)
+        return 0;
+    if (calm_json_kind_of(id) != CALM_JSON_STRING)
+        return calm_fail(CALM_EFORMAT, "'id' is %s instead of a string",
+            calm_json_kind_name(calm_json_kind_of(id)));
+    const char *raw = calm_json_raw(id, &len);
+    return calm_bytes_append(&inference->id, raw, len);
+}
+
+static int root_read(struct inference *inference, const calm_json_value *root)
+{
     if (calm_json_kind_of(root) != CALM_JSON_OBJECT)
         return calm_fail(CALM_EFORMAT, "the body is %s instead of an object",
             calm_json_kind_name(calm_json_kind_of(root)));
-    if (id && calm_json_kind_of(id) != CALM_JSON_STRING)
-        return calm_fail(CALM_EFORMAT, "'id' is %s instead of a string",
-            calm_json_kind_name(calm_json_kind_of(id)));
-    rc = inputs_read(inference, calm_json_get(root, "inputs"));
+    int rc = id_read(inference, calm_json_get(root, "id"));
+    if (rc == 0)
+        rc = inputs_read(inference, calm_json_get(root, "inputs"));
     if (rc == 0 && inference->raw_len > 0)
         return calm_fail(CALM_EFORMAT, "%zu bytes are behind the last input",
             inference->raw_len);
     return rc < 0 ? rc : outputs_read(inference, root);
+}
+
+/* The tree, many times as large as the text, does not wait for the model. */
+static int request_read(void *arg)
+{
+    struct inference *inference = arg;
+    calm_json_doc *doc;
+    int rc = calm__json_of_request(
+        inference->exchange, inference->text, inference->text_len, &doc);
+    if (rc < 0)
+        return rc;
+    rc = root_read(inference, calm_json_root(doc));
+    calm_json_free(doc);
+    return rc;
 }
 
 /* ---- the answer ---- */
@@ -324,27 +343,29 @@ static void output_put(
     calm_json_end_object(to);
 }
 
-static void answer_put(const struct inference *inference, calm_json_writer *to)
+static int answer_put(void *arg)
 {
-    const calm_json_value *id =
-        calm_json_get(calm_json_root(inference->doc), "id");
+    struct inference *inference = arg;
+    calm_json_writer *to = &inference->json;
+    const calm_bytes *id = &inference->id;
     calm_json_begin_object(to);
     calm_json_put_key(to, "model_name");
     calm_json_put_text(to, inference->exchange->served->name);
     calm_json_put_key(to, "model_version");
     calm_json_put_text(to, "1");
-    if (id) {
-        size_t len;
-        const char *raw = calm_json_raw(id, &len);
+    if (id->len > 0) {
         calm_json_put_key(to, "id");
-        calm_json_put_raw(to, raw, len);
+        calm_json_put_raw(to, id->data, id->len);
     }
     calm_json_put_key(to, "outputs");
     calm_json_begin_array(to);
+    int rc = labels_make(inference);
+    if (rc < 0)
+        return rc;
     for (int i = 0; i < OUTPUTS; i++)
         output_put(inference, i, to);
     calm_json_end_array(to);
-    calm_json_end_object(to);
+    return calm_json_end_object(to);
 }
 
 /* Behind the JSON, in its order. */
@@ -376,18 +397,29 @@ static int answer_binary(struct inference *inference, calm_bytes *body)
     return rc;
 }
 
+/* What there is to write as JSON: the labels are computed beside. */
+static size_t answer_bytes(const struct inference *inference)
+{
+    size_t each = calm_model_values(inference->exchange->served->model);
+    const struct wanted *wanted = inference->outputs;
+    size_t numbers = wanted[LABEL].asked;
+    if (wanted[PREDICTION].asked && !wanted[PREDICTION].binary)
+        numbers += each;
+    return inference->matrix.rows * numbers * CALM__NUMBER_BYTES;
+}
+
 static int answer(struct inference *inference)
 {
     calm_bytes body = {0};
-    calm_json_writer json = {.out = &body};
-    int rc = labels_make(inference);
-    if (rc < 0)
-        return rc;
-    answer_put(inference, &json);
-    if (!inference->outputs[PREDICTION].binary &&
-        !inference->outputs[LABEL].binary)
-        return calm__exchange_json(inference->exchange, 200, &json);
-    rc = json.error < 0 ? json.error : answer_binary(inference, &body);
+    inference->json = (calm_json_writer){.out = &body};
+    int rc =
+        calm__serve_compute(answer_bytes(inference), answer_put, inference);
+    if (rc == 0)
+        rc = inference->outputs[PREDICTION].binary ||
+                     inference->outputs[LABEL].binary
+                 ? answer_binary(inference, &body)
+                 : calm__exchange_json(
+                       inference->exchange, 200, &inference->json);
     calm_bytes_clear(&body);
     return rc;
 }
@@ -397,7 +429,8 @@ int calm__serve_infer(struct calm__exchange *exchange)
     struct inference inference = {.exchange = exchange};
     int rc = body_cut(&inference);
     if (rc == 0)
-        rc = calm__serve_compute(exchange, request_read, &inference);
+        rc = calm__serve_compute(
+            inference.text_len + inference.raw_len, request_read, &inference);
     if (rc == 0)
         rc =
             calm__serve_predict(exchange, &inference.matrix, &inference.values);
@@ -406,6 +439,6 @@ int calm__serve_infer(struct calm__exchange *exchange)
     free(inference.values);
     free(inference.labels);
     calm__matrix_clear(&inference.matrix);
-    calm_json_free(inference.doc);
+    calm_bytes_clear(&inference.id);
     return rc;
 }

@@ -142,7 +142,9 @@ struct reading {
     const char *text;
     size_t len;
     struct calm__matrix matrix;
+    float *values;
     const char *answer; /* the member that the predictions go into */
+    calm_json_writer json;
 };
 
 static int rows_member(struct reading *reading, const calm_json_value *root,
@@ -210,37 +212,50 @@ static int read_all(void *arg)
 
 /* ---- answers ---- */
 
-static int answer(struct reading *reading, const float *values)
+static int answer_put(void *arg)
+{
+    struct reading *reading = arg;
+    size_t each = calm_model_values(reading->exchange->served->model);
+    const float *values = reading->values;
+    calm_json_writer *json = &reading->json;
+    calm_json_begin_object(json);
+    calm_json_put_key(json, reading->answer);
+    if (each == 1) {
+        calm_json_put_floats(json, values, reading->matrix.rows);
+    } else {
+        calm_json_begin_array(json);
+        for (size_t row = 0; row < reading->matrix.rows; row++)
+            calm_json_put_floats(json, values + row * each, each);
+        calm_json_end_array(json);
+    }
+    return calm_json_end_object(json);
+}
+
+static int answer(struct reading *reading)
 {
     struct calm__exchange *exchange = reading->exchange;
-    size_t each = calm_model_values(exchange->served->model);
+    size_t numbers =
+        reading->matrix.rows * calm_model_values(exchange->served->model);
     calm_bytes body = {0};
-    calm_json_writer json = {.out = &body};
-    calm_json_begin_object(&json);
-    calm_json_put_key(&json, reading->answer);
-    if (each == 1) {
-        calm_json_put_floats(&json, values, reading->matrix.rows);
-    } else {
-        calm_json_begin_array(&json);
-        for (size_t row = 0; row < reading->matrix.rows; row++)
-            calm_json_put_floats(&json, values + row * each, each);
-        calm_json_end_array(&json);
-    }
-    calm_json_end_object(&json);
-    return calm__exchange_json(exchange, 200, &json);
+    reading->json = (calm_json_writer){.out = &body};
+    int rc =
+        calm__serve_compute(numbers * CALM__NUMBER_BYTES, answer_put, reading);
+    if (rc == 0)
+        rc = calm__exchange_json(exchange, 200, &reading->json);
+    calm_bytes_clear(&body);
+    return rc;
 }
 
 int calm__serve_samples(struct calm__exchange *exchange)
 {
     struct reading reading = {.exchange = exchange};
-    float *values = NULL;
     reading.text = calm_request_body(exchange->request, &reading.len);
-    int rc = calm__serve_compute(exchange, read_all, &reading);
+    int rc = calm__serve_compute(reading.len, read_all, &reading);
     if (rc == 0)
-        rc = calm__serve_predict(exchange, &reading.matrix, &values);
+        rc = calm__serve_predict(exchange, &reading.matrix, &reading.values);
     if (rc == 0)
-        rc = answer(&reading, values);
-    free(values);
+        rc = answer(&reading);
+    free(reading.values);
     calm__matrix_clear(&reading.matrix);
     return rc;
 }

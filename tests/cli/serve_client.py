@@ -503,6 +503,13 @@ def together():
         status, answer = server.post("/predict", {"samples": rows * 60})
         check("a large body is predicted in parts",
               status == 200 and close(answer["predictions"], wanted * 60))
+        status, answer = server.post(
+            "/v2/models/model/infer",
+            infer(rows * 60, [len(rows) * 60, WIDTH], id="\u00e9\"7"))
+        check("and so it is by infer, whose id comes back",
+              status == 200 and answer["id"] == "\u00e9\"7" and
+              close(answer["outputs"][0]["data"], wanted * 60) and
+              answer["outputs"][1]["data"] == labels * 60)
 
 
 def limits():
