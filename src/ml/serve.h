@@ -1,6 +1,7 @@
 /* ml/serve.h - what the parts of the inference service share
  *
- *     serve.c          opening, running; a request from begin to end
+ *     serve_open.c     opening, running, closing
+ *     serve.c          a request from begin to end
  *     serve_route.c    a path -> an endpoint and a model
  *     serve_samples.c  samples, instances -> rows; predictions -> JSON
  *     serve_infer.c    the Open Inference Protocol's infer
@@ -116,6 +117,10 @@ int calm__exchange_refuse(struct calm__exchange *exchange, int status,
 int calm__exchange_failed(struct calm__exchange *exchange, int rc);
 
 /* ---- the parts ---- */
+
+/* What the server calls with a head, and with a whole request. */
+int calm__serve_head(calm_request *request, void *ctx);
+CALM_SUSPENDS int calm__serve_handle(calm_request *request, void *ctx);
 
 /* What the request asks for; also refuses: the path, the model, the version,
  * the method. Returns 1 to go on, 0 when it was answered, or an error. */
