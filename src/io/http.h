@@ -215,6 +215,17 @@ struct calm_http {
     calm_bytes lines; /* of headers, while a handle is set */
 };
 
+/* What the loop calls: for tasks that ask, and when an alarm rings. */
+void calm__http_pump(struct calm__post *post);
+void calm__http_timer_ring(struct calm__alarm *alarm);
+void calm__http_limits_ring(struct calm__alarm *alarm);
+
+/* libcurl wants to be called in so many milliseconds. */
+int calm__http_on_timer(CURLM *multi, long timeout, void *ctx);
+
+/* Ends all exchanges and closes the client. On the loop's stack. */
+void calm__http_shut(struct calm_http *client);
+
 /* The task's side asks the loop's side. The exchange must not have ended. */
 void calm__http_ask(struct calm__http_exchange *exchange, unsigned what);
 
