@@ -120,21 +120,38 @@ int calm__http_url_parse(
     return calm__http_authority_parse(text, len, url, ret_reason);
 }
 
+/* Where a user and password end, or NULL. A password should have its '/', '?'
+ * and '#' escaped; when it has not, what seems to be a port is none. */
+static const char *user_end(const char *authority)
+{
+    size_t len = strcspn(authority, "/?#");
+    const char *sign = memrchr(authority, '@', len);
+    const char *colon = memrchr(authority, ':', len);
+    if (sign || !colon || memchr(colon, ']', len - (size_t)(colon - authority)))
+        return sign;
+    size_t digits = strspn(colon + 1, "0123456789");
+    return colon + 1 + digits < authority + len ? strrchr(authority, '@')
+                                                : NULL;
+}
+
 const char *calm_http_url_show(const char *url, char *text, size_t size)
 {
-    size_t len = 0, end = strcspn(url, "?#"), at = 0;
-    const char *scheme = memmem(url, end, "://", 3);
-    size_t authority = scheme ? (size_t)(scheme - url) + 3 : 0;
-    size_t authority_end = authority + strcspn(url + authority, "/?#");
-    const char *user = memrchr(url + authority, '@', authority_end - authority);
+    const char *scheme = strstr(url, "://"), *at = url;
+    if (scheme && scheme >= url + strcspn(url, "?#"))
+        scheme = NULL;
+    const char *authority = scheme ? scheme + 3 : url;
+    const char *user = user_end(authority);
+    const char *rest = user ? user + 1 : authority;
+    const char *end = rest + strcspn(rest, "?#");
+    size_t len = 0;
     if (size == 0)
         return text;
     while (at < end && len + 1 < size) {
-        if (user && at == authority)
-            at = (size_t)(user - url) + 1;
-        unsigned char c = (unsigned char)url[at++];
-        if (at > end)
+        if (at == authority)
+            at = rest;
+        if (at == end)
             break;
+        unsigned char c = (unsigned char)*at++;
         text[len++] = c < ' ' || c == 0x7f ? '?' : (char)c;
     }
     text[len] = '\0';

@@ -74,6 +74,12 @@ static int what_is_shown_has_no_secrets(void *arg)
         {"nothing", "nothing"},
         {"", ""},
         {"u:s3cret@h", "h"},
+        {"http://user:pa/ss@host:80/p?q", "http://host:80/p"},
+        {"http://user:pa?s#s@host/p", "http://host/p"},
+        {"http://user:12x/a@b@host", "http://host"},
+        {"http://host:80/a@b", "http://host:80/a@b"},
+        {"http://[::1]:80/a@b", "http://[::1]:80/a@b"},
+        {"http://[::1]/a:b@c", "http://[::1]/a:b@c"},
     };
     char text[64];
     for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
