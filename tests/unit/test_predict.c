@@ -225,40 +225,52 @@ static int no_rename_that_fails_loses_a_name(void *arg)
 
 /* ---- a journal that is damaged ---- */
 
-/* Leaves an unfinished run: all is written, and then no name can be given. */
-static char *leave_unfinished(
-    const calm_predict_opts *opts, const char *fault, size_t nth, size_t *len)
+/* What an unfinished run leaves, to be put back again and again. */
+struct left {
+    char path[3][4200], *text[3]; /* of the journal, the output, the errors */
+    size_t len[3];
+};
+
+/* Leaves one: all is written, and then no name can be given. */
+static void leave_unfinished(const calm_predict_opts *opts, struct left *left)
 {
-    char path[4200];
+    static const char *const ends[] = {
+        ".calm-journal", ".calm-part", ".errors.jsonl.calm-part"};
     calm_predict_state state;
-    calm__fault_arm(fault, nth);
+    calm__fault_arm("rename", 1);
     check(calm_predict(opts, &state) < 0);
     calm__fault_disarm();
-    snprintf(path, sizeof path, "%s.calm-journal", output);
-    return maker_read(path, len);
+    for (int i = 0; i < 3; i++) {
+        snprintf(left->path[i], sizeof left->path[i], "%s%s", output, ends[i]);
+        left->text[i] = maker_read(left->path[i], &left->len[i]);
+    }
+}
+
+static void left_again(const struct left *left)
+{
+    outputs_remove();
+    for (int i = 0; i < 3; i++)
+        maker_write(left->path[i], left->text[i], left->len[i]);
 }
 
 /* Each byte of the journal changed in turn: the run is refused, or its output
  * is right. */
-static void flip_each_byte(const char *fault, size_t nth)
+static int a_damaged_journal_makes_no_wrong_output(void *arg)
 {
     calm_predict_opts opts = {
         .input = input, .output = output, .model = model, .truth = "truth"};
     calm_predict_state state;
-    char path[4200];
-    size_t len, errors_len, journal_len, refused = 0;
+    struct left left;
+    size_t len, errors_len, refused = 0;
     check_equal(calm_predict(&opts, &state), 0);
     char *whole = maker_read(output, &len);
     char *whole_errors = maker_read(errors, &errors_len);
     outputs_remove();
-    char *journal = leave_unfinished(&opts, fault, nth, &journal_len);
-    snprintf(path, sizeof path, "%s.calm-journal", output);
-    for (size_t i = 0; i < journal_len; i++) {
-        outputs_remove();
-        free(leave_unfinished(&opts, fault, nth, &(size_t){0}));
-        journal[i] ^= (char)(1 << i % 8);
-        maker_write(path, journal, journal_len);
-        journal[i] ^= (char)(1 << i % 8);
+    leave_unfinished(&opts, &left);
+    for (size_t i = 0; i < left.len[0]; i++) {
+        left.text[0][i] ^= (char)(1 << i % 8);
+        left_again(&left);
+        left.text[0][i] ^= (char)(1 << i % 8);
         int rc = calm_predict(&opts, &state);
         if (rc < 0) {
             refused++;
@@ -271,14 +283,10 @@ static void flip_each_byte(const char *fault, size_t nth)
     }
     check(refused > 0);
     outputs_remove();
-    free(journal);
+    for (int i = 0; i < 3; i++)
+        free(left.text[i]);
     free(whole);
     free(whole_errors);
-}
-
-static int a_damaged_journal_makes_no_wrong_output(void *arg)
-{
-    flip_each_byte("rename", 1);
     return 0;
 }
 
