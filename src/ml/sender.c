@@ -17,6 +17,11 @@
 #include <stdio.h>
 #include <string.h>
 
+enum {
+    AWAY = 5,        /* attempts in a row by which a server seems to be away */
+    PROBES_MOST = 3, /* that fail before the run ends */
+};
+
 enum verdict {
     GOOD,
     REFUSE,     /* wrong for these rows */
@@ -31,7 +36,9 @@ struct judgement {
     enum verdict verdict;
     enum verdict last; /* of AGAIN: what it is without a further attempt */
     enum calm__pressure pressure;
-    int64_t hint; /* the wait that the server has asked for, or -1 */
+    int64_t hint;  /* the wait that the server has asked for, or -1 */
+    bool unserved; /* nobody has worked on it: no server, or too busy a one */
+    bool unsent;   /* not a byte of it has left */
 };
 
 void calm__sender_init(struct calm__sender *sender, size_t at_once)
@@ -96,6 +103,11 @@ static enum verdict judge_status(int status)
     }
 }
 
+static bool is_unserved(int status)
+{
+    return status == 429 || (status >= 502 && status <= 504);
+}
+
 static void judge_answer(struct calm__sending *sending,
     const struct calm__hints *hints, struct judgement *judgement)
 {
@@ -105,6 +117,7 @@ static void judge_answer(struct calm__sending *sending,
     enum verdict verdict = judge_status(response->status);
     judgement->verdict = verdict;
     judgement->last = verdict == AGAIN ? FAIL : verdict;
+    judgement->unserved = is_unserved(response->status);
     if (verdict != GOOD && verdict != STOP && hints->should_retry >= 0)
         judgement->verdict = hints->should_retry ? AGAIN : judgement->last;
     if (error.quota)
@@ -123,9 +136,9 @@ static int judge_good(struct calm__sender *sender,
     struct judgement *judgement)
 {
     double tokens = -1;
-    int rc = sending->read ? sending->read(
-                                 sending->ctx, &sending->response, &tokens)
-                           : 0;
+    int rc = sending->read
+                 ? sending->read(sending->ctx, &sending->response, &tokens)
+                 : 0;
     if (tokens >= 0)
         calm__limit_used(&sender->limit, pass, tokens);
     judgement->pressure = CALM__PRESSURE_NONE;
@@ -150,17 +163,21 @@ static int judge_error(
     case -ETIMEDOUT:
         judgement->pressure = CALM__PRESSURE_HIGH;
         judgement->verdict = AGAIN;
+        judgement->unserved = true;
         sending->code = "timeout";
         break;
     case -EAGAIN:
     case -ECONNREFUSED:
+    case -EHOSTUNREACH:
+    case -ENETUNREACH:
+        judgement->unsent = true;
+        __attribute__((fallthrough));
     case -ECONNRESET:
     case -ECONNABORTED:
     case -EPIPE:
     case -ENODATA:
-    case -EHOSTUNREACH:
-    case -ENETUNREACH:
         judgement->verdict = AGAIN;
+        judgement->unserved = true;
         sending->code = "connection_error";
         break;
     case -ENOENT:
@@ -182,8 +199,7 @@ static int judge_error(
     default:
         return rc;
     }
-    snprintf(
-        sending->cause, sizeof sending->cause, "%s", calm_message(rc));
+    snprintf(sending->cause, sizeof sending->cause, "%s", calm_message(rc));
     return 0;
 }
 
@@ -213,8 +229,7 @@ static void read_hints(struct calm__sender *sender,
 
 /* ---- an attempt ---- */
 
-static int exchange(
-    struct calm__sender *sender, struct calm__sending *sending)
+static int exchange(struct calm__sender *sender, struct calm__sending *sending)
 {
     calm_http_request request = {
         .method = sending->method ? sending->method : "POST",
@@ -239,8 +254,7 @@ static int attempt(struct calm__sender *sender, struct calm__sending *sending,
     struct judgement *judgement)
 {
     struct calm__pass pass;
-    *judgement = (struct judgement){
-        .verdict = FAIL,
+    *judgement = (struct judgement){.verdict = FAIL,
         .last = FAIL,
         .pressure = CALM__PRESSURE_OTHER,
         .hint = -1};
@@ -264,6 +278,10 @@ static int attempt(struct calm__sender *sender, struct calm__sending *sending,
         if (judgement->verdict == GOOD)
             rc = judge_good(sender, sending, &pass, judgement);
     }
+    if (!judgement->unserved)
+        sender->unserved = sender->probes_failed = 0;
+    else if (sender->unserved < AWAY)
+        sender->unserved++;
     calm__limit_leave(&sender->limit, &pass, judgement->pressure);
     return rc;
 }
@@ -287,11 +305,11 @@ static int wait_between(struct calm__sender *sender, int64_t wait)
 
 static int too_long(struct calm__sender *sender, int64_t hint)
 {
-    return calm__sender_stop(sender,
-        calm_fail(CALM_EREMOTE,
-            "the server asks to wait %" PRId64 " s, and %" PRId64
-            " s is the most",
-            hint / CALM_S, sender->wait_most / CALM_S));
+    return calm__sender_stop(
+        sender, calm_fail(CALM_EREMOTE,
+                    "the server asks to wait %" PRId64 " s, and %" PRId64
+                    " s is the most",
+                    hint / CALM_S, sender->wait_most / CALM_S));
 }
 
 static void probe_end(
@@ -302,7 +320,15 @@ static void probe_end(
     sending->probes = false;
 }
 
-/* The budget of retries is used up before anything was reached: the others
+/* Nobody seems to be there, or has ever been. Who wants to go on whatever
+ * fails does not want to wait for that either. */
+static bool is_away(const struct calm__sender *sender)
+{
+    bool goes_on = sender->failures.most > CALM__FAILURES_WINDOW;
+    return !sender->reached || (sender->unserved >= AWAY && !goes_on);
+}
+
+/* The budget of retries is used up and the server seems to be away: the others
  * wait until one has found out whether somebody is there, with all the
  * attempts that it has. Returns 1 to go on, or a code that ends the run. */
 static int probe(struct calm__sender *sender, struct calm__sending *sending)
@@ -311,7 +337,7 @@ static int probe(struct calm__sender *sender, struct calm__sending *sending)
     if (rc < 0)
         return rc;
     sending->probes = true;
-    if (!sender->reached && !sender->stop)
+    if (is_away(sender) && !sender->stop)
         return 1;
     probe_end(sender, sending);
     return sender->stop ? stopped(sender) : 1;
@@ -326,7 +352,7 @@ static int may_try_again(struct calm__sender *sender,
         return 0;
     if (sending->probes || calm__limit_retry(&sender->limit))
         return 1;
-    return sender->reached ? 0 : probe(sender, sending);
+    return is_away(sender) ? probe(sender, sending) : 0;
 }
 
 /* Waits for the next attempt. Returns 1 to make it, 0 to give up, or a code
@@ -339,8 +365,8 @@ static int try_again(struct calm__sender *sender, struct calm__sending *sending,
         return too_long(sender, hint);
     if (hint > 0)
         calm__limit_pause(&sender->limit, calm_now() + hint);
-    int64_t wait = calm__random_upto(
-        calm_retry_wait(&sender->retry, sending->attempts));
+    int64_t wait =
+        calm__random_upto(calm_retry_wait(&sender->retry, sending->attempts));
     if (hint > 0)
         wait += hint;
     int rc = may_try_again(sender, sending, since, wait);
@@ -360,16 +386,34 @@ static int stop_for(
         sender, calm_fail(CALM_EREMOTE, "%s", sending->cause));
 }
 
-static int settle(struct calm__sender *sender, struct calm__sending *sending,
-    enum verdict verdict)
+static enum verdict fate_of(const struct judgement *judgement)
 {
-    sending->fate = verdict == GOOD ? CALM__ANSWERED
+    bool again =
+        judgement->verdict == AGAIN || judgement->verdict == AGAIN_ONCE;
+    return again ? judgement->last : judgement->verdict;
+}
+
+/* Nobody is there, and that is not the fault of these rows: they are better
+ * left than failed. */
+static bool is_nobody(struct calm__sender *sender,
+    const struct calm__sending *sending, const struct judgement *judgement)
+{
+    if (!sender->reached)
+        return true;
+    if (!sending->probes || !judgement->unserved)
+        return false;
+    return judgement->unsent || ++sender->probes_failed >= PROBES_MOST;
+}
+
+static int settle(struct calm__sender *sender, struct calm__sending *sending,
+    const struct judgement *judgement)
+{
+    enum verdict verdict = fate_of(judgement);
+    sending->fate = verdict == GOOD     ? CALM__ANSWERED
                     : verdict == REFUSE ? CALM__REFUSED
                                         : CALM__FAILED;
-    if (verdict == STOP)
-        return stop_for(sender, sending);
-    /* Nobody is there: the rows are better left than failed. */
-    if (verdict == FAIL && !sender->reached)
+    if (verdict == STOP ||
+        (verdict == FAIL && is_nobody(sender, sending, judgement)))
         return stop_for(sender, sending);
     if ((sending->fate == CALM__REFUSED && sending->divisible) ||
         sending->uncounted)
@@ -381,13 +425,6 @@ static int settle(struct calm__sender *sender, struct calm__sending *sending,
         calm_fail(CALM_EREMOTE,
             "%d of the last %d requests failed, the last with %s",
             sender->failures.failed, CALM__FAILURES_WINDOW, sending->cause));
-}
-
-static enum verdict fate_of(const struct judgement *judgement)
-{
-    bool again =
-        judgement->verdict == AGAIN || judgement->verdict == AGAIN_ONCE;
-    return again ? judgement->last : judgement->verdict;
 }
 
 static int send_on(struct calm__sender *sender, struct calm__sending *sending)
@@ -407,7 +444,7 @@ static int send_on(struct calm__sender *sender, struct calm__sending *sending)
         if (more)
             more = try_again(sender, sending, &judgement, since);
         if (more == 0)
-            return settle(sender, sending, fate_of(&judgement));
+            return settle(sender, sending, &judgement);
     }
     return more;
 }

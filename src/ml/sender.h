@@ -30,8 +30,10 @@ struct calm__sender {
     uint64_t retries;
     size_t waiting; /* requests between two attempts */
     void (*on_wait)(struct calm__sender *sender); /* it has become more */
-    bool reached;       /* some answer has come, of whatever kind */
-    calm_mutex probing; /* held by the one who finds out */
+    bool reached;        /* some answer has come, of whatever kind */
+    int unserved;        /* attempts in a row that nobody has worked on */
+    int probes_failed;   /* in a row */
+    calm_mutex probing;  /* held by the one who finds out */
 
     /* Why the run must end: a code, with its sentence in STOP_CAUSE; 0 while
      * it need not. Waits for retries end when STOPPED is set. */

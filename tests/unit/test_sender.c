@@ -291,6 +291,13 @@ static int send_many(struct client *client, int count)
     return calm_group_end(&group, 0);
 }
 
+/* Until the run is stopped. */
+static int send_until_the_end(void *arg)
+{
+    int rc = send_one(arg);
+    return rc == CALM_EREMOTE ? 0 : rc;
+}
+
 static int pause_is_shared_by_all(void *arg)
 {
     static const struct turn turns[] = {
@@ -441,9 +448,65 @@ static int dead_server_is_not_hammered(void *arg)
 {
     static const struct turn turns[] = {{0, 503}};
     struct client *client = client_of(turns);
-    client->sender.failures.most = 1000;
+    client->sender.failures.most = 1000; /* goes on whatever fails */
     check_equal(send_many(client, 1000), 0);
     check_equal((long long)server.next, 1000 + 1000 / 5 + 10);
+    return 0;
+}
+
+/* Only those fail who have asked as often as one may. */
+static int server_that_stays_away_stops_the_run(void *arg)
+{
+    static const struct turn cases[] = {{0, 503}, {0, 502}, {-ECONNRESET},
+        {-ETIMEDOUT}, {-ECONNREFUSED}, {-EHOSTUNREACH}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct turn turns[] = {cases[i]};
+        struct client *client = client_of(turns);
+        calm_group group;
+        calm_group_begin(&group);
+        for (int task = 0; task < 30; task++)
+            calm_spawn(&group, send_until_the_end, client);
+        check_equal(calm_group_end(&group, 0), 0);
+        check_equal(client->sender.stop, CALM_EREMOTE);
+        bool nobody_listens = i >= 4;
+        check(client->sender.failures.total <= (nobody_listens ? 0 : 2 + 4));
+        check(server.next <= 30 + 30 / 5 + 10 + 3 * 4);
+        check(ms_since(began) > 1000);
+    }
+    return 0;
+}
+
+/* However short the budget: nobody fails for a server that is started anew. */
+static int server_that_is_away_for_a_while_fails_nobody(void *arg)
+{
+    for (int attempts = 12; attempts <= 180; attempts += 24) {
+        struct turn turns[200];
+        for (int i = 0; i < 200; i++)
+            turns[i] = i < 5 || i >= 5 + attempts ? (struct turn){0, 200}
+                       : i % 2                    ? (struct turn){0, 502}
+                                : (struct turn){-ECONNREFUSED};
+        struct client *client = client_new(turns, 200);
+        client->sender.limit.most = 64;
+        for (int i = 0; i < 5; i++)
+            check_equal(fate_of(client), CALM__ANSWERED);
+        check_equal(send_many(client, 150), 0);
+        check_equal((long long)client->sender.failures.answered, 155);
+        check_equal((long long)client->sender.failures.total, 155);
+    }
+    return 0;
+}
+
+/* Rows that the server breaks on are no sign that it is away. */
+static int server_that_breaks_on_some_rows_is_not_away(void *arg)
+{
+    static const struct turn turns[] = {{0, 500}};
+    struct client *client = client_of(turns);
+    client->sender.limit.retries_made = 1000;
+    for (int i = 0; i < 49; i++)
+        check_equal(fate_of(client), CALM__FAILED);
+    check_equal(ms_since(began), 0);
+    check_equal(client_send(client), CALM_EREMOTE);
+    calm__sending_clear(&client->sending);
     return 0;
 }
 
@@ -560,6 +623,9 @@ int main(void)
         virtual_test(server_that_comes_late_serves_all),
         virtual_test(half_of_a_hundred_failures_stop_the_run),
         virtual_test(dead_server_is_not_hammered),
+        virtual_test(server_that_stays_away_stops_the_run),
+        virtual_test(server_that_is_away_for_a_while_fails_nobody),
+        virtual_test(server_that_breaks_on_some_rows_is_not_away),
         virtual_test(trouble_of_this_machine_is_not_the_servers),
         virtual_test(stop_ends_all_waits),
         virtual_test(cancel_during_each_step_gives_the_place_back),
