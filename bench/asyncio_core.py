@@ -133,6 +133,7 @@ def core():
 
 def sleep():
     asyncio.run(memory())
+    show("sleep_10_late", sleepers(10, 0.1)[0])
     show("operations_late", sleepers(10_000, 0.1)[0])
     for name, count in ("100k", 100_000), ("1m", 1_000_000):
         late, cpu = sleepers(count, 1)

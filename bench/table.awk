@@ -11,6 +11,8 @@ function shown(figure) {
 
 function target_of(text, floor, other,    words) {
     split(text, words, " ")
+    if (words[1] == "-")
+        return ""
     if (words[2] == "floor")
         return floor == "-" ? "" : words[1] * floor
     if (words[2] == "pandas")
@@ -27,7 +29,7 @@ FILENAME ~ /calm.tsv$/ {
         printf "%-32s %-5s %9s %9s %6s %9s %12s\n", "", "", "floor", "calm",
             "ratio", "asyncio", "target"
     name = $1; floor = $2; calm = $3
-    ratio = floor == "-" ? "-" : sprintf("%.2f", calm / floor)
+    ratio = floor == "-" || calm == "-" ? "-" : sprintf("%.2f", calm / floor)
     aim = target_of(target[name], floor, asyncio[name])
     good = aim == "" || (relation[name] == "<=" ? calm <= aim : calm >= aim)
     printf "%-32s %-5s %9s %9s %6s %9s %2s %9s%s\n", text[name], unit[name],
