@@ -16,6 +16,9 @@ void calm__lifetime_end(void);
  * other thread. Returns 0, or -EBUSY with a sentence about WHAT needs it. */
 int calm__lifetime_alone(const char *what);
 
+/* What the first run does for the heap: for those who compare with a run. */
+void calm__heap_teach(void);
+
 extern atomic_bool calm__forked_child;
 
 /* Whether this process was forked off while a run lasted: it has none of the

@@ -13,7 +13,6 @@ enum {
     PER_HOST = 256,
     TOTAL = 1024,
     BODY_MAX = 16 << 20,
-    HEAP_LESSON = 8 << 20,
 };
 
 static int copy(const char *text, char **ret_copy)
@@ -29,20 +28,8 @@ static int copy(const char *text, char **ret_copy)
 
 static CURLcode library_ready;
 
-/* libcurl allocates a buffer for each request and frees it again. When those
- * of all requests lie at the end of the heap glibc gives them back to the
- * kernel each time, and the page faults cost several times what the request
- * does (measured: 3 faults and 100 us for 32 KiB). From a large block that is
- * freed it learns that such come and go, and keeps twice its size. */
-static void heap_teach(void)
-{
-    void *volatile block = malloc(HEAP_LESSON); /* or gcc leaves it out */
-    free(block);
-}
-
 static void library_open(void)
 {
-    heap_teach();
     library_ready = curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 

@@ -356,6 +356,7 @@ int calm_compare(const calm_compare_opts *opts, calm_comparison *ret_comparison)
     if (rc < 0)
         return rc;
     describe(&job, ret_comparison);
+    calm__heap_teach(); /* all four are given what a run is given */
     rc = measure_all(&job, opts, ret_comparison);
     struct calm__error *error = calm__error_take();
     job_close(&job);
