@@ -185,12 +185,27 @@ static void journal_drop(struct calm__outputs *outputs)
     calm__error_set(error);
 }
 
+/* Nobody knows what of it is good. */
+static void lost_part_tell(const struct calm__outputs *outputs)
+{
+    const char *output = outputs->opts->output;
+    char name[PATH_MAX];
+    struct stat status;
+    snprintf(name, sizeof name, "%s" CALM__PART_END, output);
+    if (!outputs->opts->overwrite && stat(name, &status) == 0 &&
+        status.st_size > 0)
+        calm__outputs_note(
+            outputs, "'%s' has no journal, and is begun anew", name);
+}
+
 /* The journal that is there, if one is, is not wanted any more. */
 static int open_anew(
     struct calm__outputs *outputs, const struct calm__outputs_plan *plan)
 {
     int rc = calm_blocking(name_call, outputs);
     bool was_there = outputs->journal != NULL;
+    if (rc == 0 && !was_there)
+        lost_part_tell(outputs);
     if (rc == 0 && plan->can_resume && !was_there)
         rc = calm__journal_open(
             outputs->journal_path, /* create= */ true, &outputs->journal);

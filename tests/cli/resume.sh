@@ -246,6 +246,13 @@ damage_is_told() {
 }
 check "damage is told, a torn end is cut" damage_is_told
 
+part_without_a_journal() {
+    unfinished && rm un.csv.calm-journal &&
+        says 1 "part' has no journal, and is begun anew" open.csv && resumes
+}
+check "a part that has lost its journal is begun anew, and that is said" \
+    part_without_a_journal
+
 one_run_at_a_time() {
     unfinished && exits 2 flock un.csv.calm-journal "$calm" predict open.csv \
         --model model.json --truth label -o un.csv &&
