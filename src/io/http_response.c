@@ -212,8 +212,12 @@ size_t calm__http_on_data(char *data, size_t size, size_t count, void *ctx)
             exchange, CALM_ELIMIT, "the answer of a redirect is too long");
         return len + 1;
     }
-    if (exchange->request->on_body)
-        return calm__http_stream_data(exchange, data, len);
+    if (exchange->request->on_body) {
+        size_t taken = calm__http_stream_data(exchange, data, len);
+        if (taken == CURL_WRITEFUNC_PAUSE)
+            exchange->decoded -= (int64_t)len; /* it will come again */
+        return taken;
+    }
     return body_add(exchange, data, len) < 0 ? len + 1 : len;
 }
 

@@ -3,8 +3,9 @@
  * libcurl calls back on the loop's stack, where nothing may suspend; the
  * request's own functions run on the stack of the task that sends it. Between
  * the two lies a buffer in each direction. When the one of what came is full
- * libcurl is told to pause, which stops reading from the connection, and so the
- * server in the end; when the one of what goes is empty, it pauses sending.
+ * the next piece is refused: libcurl keeps it and stops reading from the
+ * connection, and so the server in the end; when the one of what goes is
+ * empty, it pauses sending.
  *
  *     libcurl -> inbox -> told -> on_body        swapped, never copied twice
  *     libcurl <- outbox <- read_body
@@ -22,18 +23,17 @@ size_t calm__http_stream_data(
     struct calm__http_exchange *exchange, const char *data, size_t len)
 {
     calm_bytes *inbox = &exchange->inbox;
+    /* libcurl 8 would be called without end, were it paused from in here by
+     * curl_easy_pause(): it takes what it still holds for work. */
+    if (inbox->len > CALM__HTTP_AHEAD) {
+        exchange->in_paused = true;
+        return CURL_WRITEFUNC_PAUSE;
+    }
     if (calm_bytes_append(inbox, data, len) < 0) {
         calm__http_because(exchange, -ENOMEM, "no memory");
         return len + 1;
     }
     calm__http_wake(exchange);
-    /* Refusing the piece would pause, too, but libcurl then keeps all that it
-     * has decoded, and copies it anew at every further pause. */
-    if (inbox->len > CALM__HTTP_AHEAD && !exchange->in_paused) {
-        exchange->in_paused = true;
-        curl_easy_pause(exchange->handle->easy,
-            CURLPAUSE_RECV | (exchange->out_paused ? CURLPAUSE_SEND : 0));
-    }
     return len;
 }
 
