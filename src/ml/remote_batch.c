@@ -189,6 +189,7 @@ struct part {
     struct calm__batch *batch;
     size_t first, count; /* of own->sent */
     int attempts;        /* made before, when they were part of more */
+    bool split;          /* they were */
     int64_t since;
     uint64_t id;
     const calm_http_response *response; /* while it is read */
@@ -293,6 +294,7 @@ static int part_split(struct part *part, const struct calm__sending *sending)
 {
     struct part left = *part, right = *part;
     left.attempts = right.attempts = part->attempts + sending->attempts;
+    left.split = right.split = true;
     left.count = part->count / 2;
     right.first += left.count;
     right.count -= left.count;
@@ -353,6 +355,7 @@ static int part_exchange(struct part *part, struct calm__sending *sending)
 static int part_send(struct part *part)
 {
     struct calm__sending sending = {.divisible = part->count > 1,
+        .weight = part->split ? part->count : 1,
         .since = part->since,
         .read = part_read,
         .ctx = part};

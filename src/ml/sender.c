@@ -17,10 +17,14 @@
 #include <stdio.h>
 #include <string.h>
 
-enum {
-    AWAY = 5,        /* attempts in a row by which a server seems to be away */
-    PROBES_MOST = 3, /* that fail before the run ends */
-};
+enum { AWAY = 5 }; /* attempts in a row by which a server seems to be away */
+
+/* For how long a server that is away is waited for: one that nobody can
+ * connect to, and one that answers, but with nothing; and how often a look is
+ * taken at the least. */
+static const int64_t patience_gone = 30 * CALM_S;
+static const int64_t patience_away = 10 * CALM_S;
+static const int64_t look_most = 2 * CALM_S;
 
 enum verdict {
     GOOD,
@@ -74,6 +78,13 @@ int calm__sender_stop(struct calm__sender *sender, int code)
     calm__limit_close(&sender->limit, code);
     calm_event_set(&sender->stopped);
     return code;
+}
+
+static int stop_for(
+    struct calm__sender *sender, const struct calm__sending *sending)
+{
+    return calm__sender_stop(
+        sender, calm_fail(CALM_EREMOTE, "%s", sending->cause));
 }
 
 /* ---- judging ---- */
@@ -227,6 +238,107 @@ static void read_hints(struct calm__sender *sender,
     learn(sender, &sender->limit.token_budget, &ret_hints->tokens);
 }
 
+/* ---- waiting ---- */
+
+static void waiting_add(struct calm__sender *sender)
+{
+    sender->waiting++;
+    if (sender->on_wait)
+        sender->on_wait(sender);
+}
+
+static int wait_between(struct calm__sender *sender, int64_t wait)
+{
+    waiting_add(sender);
+    calm_timeout timeout;
+    calm_timeout_begin(&timeout, wait);
+    int rc = calm_event_wait(&sender->stopped);
+    rc = calm_timeout_end(&timeout, rc);
+    sender->waiting--;
+    if (rc == 0)
+        return stopped(sender);
+    return rc == -ETIMEDOUT ? 0 : rc;
+}
+
+/* ---- the gate ----
+ *
+ * A server that is started anew should fail nobody, and one that stays away is
+ * not to be hammered. So where five attempts in a row were worked on by nobody,
+ * or nobody could be connected to, all attempts go through a gate, one after
+ * the other and after waits that grow; whoever has made one goes to the end of
+ * the queue. One that is served opens the gate for all. */
+
+/* Who goes on whatever fails, or wants no retries, does not wait either. */
+static bool waits_for_server(const struct calm__sender *sender)
+{
+    return sender->failures.most <= CALM__FAILURES_WINDOW &&
+           sender->retry.attempts > 1;
+}
+
+static bool is_away(const struct calm__sender *sender)
+{
+    return waits_for_server(sender) &&
+           (sender->gone || sender->unserved >= AWAY);
+}
+
+static void probe_end(
+    struct calm__sender *sender, struct calm__sending *sending)
+{
+    if (sending->probes)
+        calm_mutex_unlock(&sender->probing);
+    sending->probes = false;
+}
+
+/* Until when it waits: rows that were not even sent, as long as it takes until
+ * the run is stopped. */
+static int64_t gate_until(
+    const struct calm__sender *sender, const struct calm__sending *sending)
+{
+    int64_t resume = sender->limit.resume;
+    if (sending->attempts == 0 || sender->gone)
+        return CALM_FOREVER;
+    return (sending->gate_since > resume ? sending->gate_since : resume) +
+           patience_away;
+}
+
+/* Waits for its turn. Returns 0, -ETIMEDOUT without patience, or a code that
+ * ends the run. */
+static int gate_queue(
+    struct calm__sender *sender, struct calm__sending *sending)
+{
+    int64_t until;
+    int rc;
+    do {
+        until = gate_until(sender, sending);
+        calm_timeout timeout;
+        calm_timeout_begin_at(&timeout, until);
+        rc = calm_mutex_lock(&sender->probing);
+        rc = calm_timeout_end(&timeout, rc);
+    } while (rc == -ETIMEDOUT && gate_until(sender, sending) > until);
+    sending->probes = rc == 0;
+    return rc == 0 && sender->stop ? stopped(sender) : rc;
+}
+
+/* Returns 0 when the attempt may be made, or as gate_queue(). */
+static int gate_pass(struct calm__sender *sender, struct calm__sending *sending)
+{
+    if (!is_away(sender))
+        return 0;
+    if (sending->gate_since < sender->away_since)
+        sending->gate_since = calm_now();
+    waiting_add(sender);
+    int rc = gate_queue(sender, sending);
+    sender->waiting--;
+    if (rc == 0 && is_away(sender)) {
+        int64_t wait = calm_retry_wait(&sender->retry, ++sender->probes);
+        rc = wait_between(
+            sender, calm__random_upto(wait < look_most ? wait : look_most));
+    }
+    if (rc < 0 || !is_away(sender))
+        probe_end(sender, sending);
+    return rc;
+}
+
 /* ---- an attempt ---- */
 
 static int exchange(struct calm__sender *sender, struct calm__sending *sending)
@@ -249,21 +361,54 @@ static int exchange(struct calm__sender *sender, struct calm__sending *sending)
     return ended;
 }
 
-/* The place in the limit is given back in any case. */
+/* An attempt of which nothing was sent is not counted as one of these rows:
+ * the server had been there. */
+static void presence_note(struct calm__sender *sender,
+    struct calm__sending *sending, const struct judgement *judgement)
+{
+    sender->gone = judgement->unsent && sender->reached;
+    if (!judgement->unserved || judgement->hint >= 0) {
+        sender->unserved = sender->probes = 0;
+        return;
+    }
+    if (sender->unserved++ == 0)
+        sender->away_since = calm_now();
+    if (sender->gone && waits_for_server(sender))
+        sending->attempts--;
+}
+
+/* Takes a place in the limit, through the gate; the server may go away while
+ * it waits for one. */
+static int enter(struct calm__sender *sender, struct calm__sending *sending,
+    struct calm__pass *ret_pass)
+{
+    for (;;) {
+        int rc = gate_pass(sender, sending);
+        if (rc < 0)
+            return rc;
+        rc = calm__limit_enter(&sender->limit, sending->tokens, ret_pass);
+        if (rc == CALM_EREMOTE)
+            return calm__sender_stop(sender, rc);
+        if (rc < 0 || sending->probes || !is_away(sender))
+            return rc;
+        calm__limit_leave(&sender->limit, ret_pass, CALM__PRESSURE_OTHER);
+    }
+}
+
+/* The place in the limit is given back in any case. Returns 0 with a
+ * judgement, or as gate_queue(): then there was none. */
 static int attempt(struct calm__sender *sender, struct calm__sending *sending,
     struct judgement *judgement)
 {
     struct calm__pass pass;
+    int rc = enter(sender, sending, &pass);
+    if (rc < 0)
+        return rc;
     *judgement = (struct judgement){.verdict = FAIL,
         .last = FAIL,
         .pressure = CALM__PRESSURE_OTHER,
         .hint = -1};
     calm_http_response_clear(&sending->response);
-    int rc = calm__limit_enter(&sender->limit, sending->tokens, &pass);
-    if (rc == CALM_EREMOTE)
-        return calm__sender_stop(sender, rc);
-    if (rc < 0)
-        return rc;
     sending->attempts++;
     rc = exchange(sender, sending);
     sender->reached |= rc == 0 || rc == CALM_EHTTP || rc == CALM_ELIMIT;
@@ -278,30 +423,14 @@ static int attempt(struct calm__sender *sender, struct calm__sending *sending,
         if (judgement->verdict == GOOD)
             rc = judge_good(sender, sending, &pass, judgement);
     }
-    if (!judgement->unserved)
-        sender->unserved = sender->probes_failed = 0;
-    else if (sender->unserved < AWAY)
-        sender->unserved++;
+    if (rc == 0)
+        presence_note(sender, sending, judgement);
     calm__limit_leave(&sender->limit, &pass, judgement->pressure);
+    probe_end(sender, sending);
     return rc;
 }
 
 /* ---- trying again ---- */
-
-static int wait_between(struct calm__sender *sender, int64_t wait)
-{
-    sender->waiting++;
-    if (sender->on_wait)
-        sender->on_wait(sender);
-    calm_timeout timeout;
-    calm_timeout_begin(&timeout, wait);
-    int rc = calm_event_wait(&sender->stopped);
-    rc = calm_timeout_end(&timeout, rc);
-    sender->waiting--;
-    if (rc == 0)
-        return stopped(sender);
-    return rc == -ETIMEDOUT ? 0 : rc;
-}
 
 static int too_long(struct calm__sender *sender, int64_t hint)
 {
@@ -312,47 +441,12 @@ static int too_long(struct calm__sender *sender, int64_t hint)
                     hint / CALM_S, sender->wait_most / CALM_S));
 }
 
-static void probe_end(
-    struct calm__sender *sender, struct calm__sending *sending)
+/* Returns whether the rules allow another attempt after WAIT. */
+static bool may_try_again(const struct calm__sender *sender,
+    const struct calm__sending *sending, int64_t since, int64_t wait)
 {
-    if (sending->probes)
-        calm_mutex_unlock(&sender->probing);
-    sending->probes = false;
-}
-
-/* Nobody seems to be there, or has ever been. Who wants to go on whatever
- * fails does not want to wait for that either. */
-static bool is_away(const struct calm__sender *sender)
-{
-    bool goes_on = sender->failures.most > CALM__FAILURES_WINDOW;
-    return !sender->reached || (sender->unserved >= AWAY && !goes_on);
-}
-
-/* The budget of retries is used up and the server seems to be away: the others
- * wait until one has found out whether somebody is there, with all the
- * attempts that it has. Returns 1 to go on, or a code that ends the run. */
-static int probe(struct calm__sender *sender, struct calm__sending *sending)
-{
-    int rc = calm_mutex_lock(&sender->probing);
-    if (rc < 0)
-        return rc;
-    sending->probes = true;
-    if (is_away(sender) && !sender->stop)
-        return 1;
-    probe_end(sender, sending);
-    return sender->stop ? stopped(sender) : 1;
-}
-
-/* Returns 1, 0 for no, or a code that ends the run. */
-static int may_try_again(struct calm__sender *sender,
-    struct calm__sending *sending, int64_t since, int64_t wait)
-{
-    if (sending->attempts >= sender->retry.attempts ||
-        calm_now() - since + wait > sender->retry.total)
-        return 0;
-    if (sending->probes || calm__limit_retry(&sender->limit))
-        return 1;
-    return is_away(sender) ? probe(sender, sending) : 0;
+    return sending->attempts < sender->retry.attempts &&
+           calm_now() - since + wait <= sender->retry.total;
 }
 
 /* Waits for the next attempt. Returns 1 to make it, 0 to give up, or a code
@@ -369,22 +463,24 @@ static int try_again(struct calm__sender *sender, struct calm__sending *sending,
         calm__random_upto(calm_retry_wait(&sender->retry, sending->attempts));
     if (hint > 0)
         wait += hint;
-    int rc = may_try_again(sender, sending, since, wait);
-    if (rc <= 0)
-        return rc;
+    if (!may_try_again(sender, sending, since, wait))
+        return 0;
+    if (is_away(sender)) {
+        if (sender->gone && calm_now() - sender->away_since > patience_gone)
+            return stop_for(sender, sending);
+        sender->retries++;
+        return 1; /* to the gate */
+    }
+    if (!calm__limit_retry(&sender->limit)) {
+        sending->unbudgeted = true;
+        return 0;
+    }
     sender->retries++;
-    rc = wait_between(sender, wait);
+    int rc = wait_between(sender, wait);
     return rc < 0 ? rc : 1;
 }
 
 /* ---- the fate ---- */
-
-static int stop_for(
-    struct calm__sender *sender, const struct calm__sending *sending)
-{
-    return calm__sender_stop(
-        sender, calm_fail(CALM_EREMOTE, "%s", sending->cause));
-}
 
 static enum verdict fate_of(const struct judgement *judgement)
 {
@@ -393,16 +489,10 @@ static enum verdict fate_of(const struct judgement *judgement)
     return again ? judgement->last : judgement->verdict;
 }
 
-/* Nobody is there, and that is not the fault of these rows: they are better
- * left than failed. */
-static bool is_nobody(struct calm__sender *sender,
-    const struct calm__sending *sending, const struct judgement *judgement)
+static void cause_add(struct calm__sending *sending, const char *text)
 {
-    if (!sender->reached)
-        return true;
-    if (!sending->probes || !judgement->unserved)
-        return false;
-    return judgement->unsent || ++sender->probes_failed >= PROBES_MOST;
+    size_t len = strlen(sending->cause);
+    snprintf(sending->cause + len, sizeof sending->cause - len, "%s", text);
 }
 
 static int settle(struct calm__sender *sender, struct calm__sending *sending,
@@ -412,30 +502,38 @@ static int settle(struct calm__sender *sender, struct calm__sending *sending,
     sending->fate = verdict == GOOD     ? CALM__ANSWERED
                     : verdict == REFUSE ? CALM__REFUSED
                                         : CALM__FAILED;
-    if (verdict == STOP ||
-        (verdict == FAIL && is_nobody(sender, sending, judgement)))
+    /* Where nobody has ever been the rows are better left than failed. */
+    if (verdict == STOP || (verdict == FAIL && !sender->reached))
         return stop_for(sender, sending);
+    if (verdict == FAIL && sending->unbudgeted)
+        cause_add(sending, " (the budget of retries is used up)");
     if ((sending->fate == CALM__REFUSED && sending->divisible) ||
         sending->uncounted)
         return 0;
     bool failed = sending->fate != CALM__ANSWERED;
-    if (!calm__failures_add(&sender->failures, failed))
+    bool too_many = false;
+    for (size_t i = 0; i < (sending->weight ? sending->weight : 1); i++)
+        too_many |= calm__failures_add(&sender->failures, failed);
+    if (!too_many)
         return 0;
     return calm__sender_stop(sender,
         calm_fail(CALM_EREMOTE,
-            "%d of the last %d requests failed, the last with %s",
+            "%d of the last %d requests failed, the last with %s\n"
+            "hint: --max-failures tells how many may",
             sender->failures.failed, CALM__FAILURES_WINDOW, sending->cause));
 }
 
 static int send_on(struct calm__sender *sender, struct calm__sending *sending)
 {
     int64_t since = sending->since ? sending->since : calm_now();
+    struct judgement judgement = {.verdict = FAIL, .last = FAIL};
     bool once = false;
     int more = 1;
     calm__limit_request(&sender->limit);
     while (more > 0) {
-        struct judgement judgement;
         int rc = attempt(sender, sending, &judgement);
+        if (rc == -ETIMEDOUT) /* at the gate */
+            return settle(sender, sending, &judgement);
         if (rc < 0)
             return sender->stop && rc == sender->stop ? stopped(sender) : rc;
         more = judgement.verdict == AGAIN ||

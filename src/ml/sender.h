@@ -30,10 +30,14 @@ struct calm__sender {
     uint64_t retries;
     size_t waiting; /* requests between two attempts */
     void (*on_wait)(struct calm__sender *sender); /* it has become more */
-    bool reached;        /* some answer has come, of whatever kind */
-    int unserved;        /* attempts in a row that nobody has worked on */
-    int probes_failed;   /* in a row */
-    calm_mutex probing;  /* held by the one who finds out */
+    bool reached; /* some answer has come, of whatever kind */
+
+    /* Whether the server is there; see the gate in sender.c. */
+    bool gone;          /* nobody could be connected to, the last time */
+    int unserved;       /* attempts in a row that nobody has worked on */
+    int64_t away_since; /* the first of them */
+    int probes;         /* of them, made one at a time */
+    calm_mutex probing; /* held by the one who finds out */
 
     /* Why the run must end: a code, with its sentence in STOP_CAUSE; 0 while
      * it need not. Waits for retries end when STOPPED is set. */
@@ -59,6 +63,9 @@ struct calm__sending {
     double tokens; /* about so many */
     bool divisible; /* when it is refused, its rows are sent apart */
     bool uncounted; /* its failure says nothing of those that follow */
+    size_t weight; /* of its fate among the last 100; 0: 1. A batch that was
+                    * split counts by its rows, or the bad ones, which stand
+                    * alone, would outnumber the good ones, which do not */
     int64_t since; /* when the first attempt for these rows was made; 0: now */
 
     /* Reads a good answer: 0, CALM_EFORMAT or CALM_ELIMIT with a sentence when
@@ -75,7 +82,9 @@ struct calm__sending {
     char cause[CALM_MESSAGE_MAX];
     const char *code; /* a name for the cause; static */
 
-    bool probes; /* private: holds sender->probing */
+    bool unbudgeted;    /* the budget of retries allowed no other attempt */
+    bool probes;        /* private: holds sender->probing */
+    int64_t gate_since; /* private: when it came to the gate */
 };
 
 /* Begins one whose public fields are set: AT_ONCE as in limit.h. */
