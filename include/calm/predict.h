@@ -76,8 +76,7 @@ typedef struct calm_predict_opts {
     /* In the model's order, ending with NULL; default: the model's own names,
      * else every column but ID and TRUTH. */
     const char *const *features;
-    /* Default: sample_id, id or custom_id, else the row's number. */
-    const char *id;
+    const char *id;    /* default: sample_id or id, else the row's number */
     const char *truth; /* never given to the model; compared with its answer */
     const char *const *keep;    /* copied to the output, ending with NULL */
     const char *const *missing; /* texts that mean no value, ending with NULL,

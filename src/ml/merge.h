@@ -21,6 +21,7 @@ struct calm__failed {
     uint64_t before; /* records of the output before that precede it */
     size_t id;       /* offset of its id in a text, see retry_failed.c */
     size_t id_len;
+    bool has_id; /* none is known of a row that could not be read */
     bool id_is_text;
 };
 

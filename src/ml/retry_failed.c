@@ -52,10 +52,10 @@ static int add_failed(
         return calm_fail(-EINVAL, "line %llu is not of a row that failed",
             (unsigned long long)record->line);
     failed->id = merge->ids.len;
-    failed->id_len = id->len;
+    failed->has_id =
+        id->kind != CALM_JSON_NULL && id->kind != CALM_JSON_MISSING;
     failed->id_is_text = id->kind == CALM_JSON_STRING;
-    if (id->kind == CALM_JSON_NULL || id->kind == CALM_JSON_MISSING)
-        failed->id_len = 0;
+    failed->id_len = failed->has_id ? id->len : 0;
     merge->count++;
     return calm_bytes_append(&merge->ids, id->text, failed->id_len);
 }
@@ -102,8 +102,7 @@ static int sort_failed(struct calm__merge *merge)
 }
 
 /* Returns 1, or 0 when no row has failed. */
-static int errors_read(
-    struct calm__merge *merge, const char *path, bool lines)
+static int errors_read(struct calm__merge *merge, const char *path, bool lines)
 {
     calm_bytes text = {0};
     int rc = calm_file_read_all(path, &text);
@@ -129,6 +128,7 @@ struct look {
     struct calm__dataset *dataset;
     struct calm__choice choice;
     struct calm__rows *reader;
+    const char *id;         /* its column, or NULL */
     struct calm__cell cell; /* the id */
     calm_csv_block block;
     uint64_t present; /* rows that are not left out */
@@ -158,9 +158,10 @@ static bool is_id(const struct look *look, const struct calm__failed *failed)
 {
     const struct calm__cell *cell = &look->cell;
     const char *id = look->merge->ids.data + failed->id;
-    if (look->answer->id_is_row || cell->absent)
-        return cell->absent ? failed->id_len == 0 : true;
-    return cell->json == !failed->id_is_text && cell->len == failed->id_len &&
+    if (!look->id || !failed->has_id)
+        return true;
+    return !cell->absent && cell->json == !failed->id_is_text &&
+           cell->len == failed->id_len &&
            memcmp(cell->text, id, cell->len) == 0;
 }
 
@@ -230,11 +231,12 @@ static int input_check(
     const struct calm__answer *answer, struct calm__merge *merge)
 {
     const calm_predict_opts *opts = answer->predictor->opts;
-    const char *id = answer->id_name;
+    const char *usual = answer->id_is_row ? NULL : answer->id_name;
     struct look look = {.answer = answer,
         .merge = merge,
-        .choice = {
-            .cells = &id, .cell_count = !answer->id_is_row, .text = true}};
+        .id = answer->predictor->lines ? "custom_id" : usual};
+    look.choice = (struct calm__choice){
+        .cells = &look.id, .cell_count = look.id != NULL, .text = true};
     struct calm__dataset_opts dataset = {.path = opts->input, .csv = opts->csv};
     int rc = calm__dataset_open(&dataset, &look.dataset);
     if (rc == 0)

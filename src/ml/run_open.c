@@ -21,7 +21,7 @@ static size_t count_of(const char *const *names)
 
 static const char *id_of(const struct calm__run *run)
 {
-    static const char *const usual[] = {"sample_id", "id", "custom_id"};
+    static const char *const usual[] = {"sample_id", "id"};
     if (run->opts->id)
         return run->opts->id;
     for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)

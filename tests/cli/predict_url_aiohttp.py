@@ -661,6 +661,12 @@ def try_batch_again():
            [json.loads(body)["input"] for body in server.bodies] ==
            ["777777 0", "777777 2", "777777 6"],
            errors("out.jsonl") == [])
+    other = text.replace('{"custom_id"', '{"id": 7, "custom_id"')
+    run = batch(other, "poison/v1", "--max-failures", "none")
+    run = calm("plain/v1", "--retry-failed", given="in.jsonl",
+               output="out.jsonl", anew=False)
+    expect("whatever else is in them", run, 0,
+           [line["custom_id"] for line in answers()] == ids)
     run = batch(text, "poison/v1", "--max-failures", "none")
     with open("in.jsonl", "w") as file:
         file.write(text.replace('"e"', '"f"'))

@@ -290,6 +290,29 @@ copy() { # FROM TO
     cp "$1" "$2" && cp "$1.errors.jsonl" "$2.errors.jsonl"
 }
 
+# What could not be read has no id in the errors, and gets it by its mending.
+unreadable() { # NAME SED-EXPRESSION ARGUMENT...: mended by them
+    name=$1 broken=$2
+    shift 2
+    head -n 12 held.csv >"read_$name.csv"
+    "$calm" predict "read_$name.csv" --model model.json --truth label \
+        -o "whole_$name.csv" -q || return 1
+    cp "read_$name.csv" "good_$name.csv"
+    sed "$broken" "good_$name.csv" >"read_$name.csv"
+    exits 3 "$calm" predict "read_$name.csv" --model model.json --truth label \
+        -o "out_$name.csv" && grep -q '"id":null' "out_$name.csv.errors.jsonl" &&
+        { [ $# -gt 0 ] || cp "good_$name.csv" "read_$name.csv"; } &&
+        exits 0 "$calm" predict "read_$name.csv" --model model.json \
+            --truth label -o "out_$name.csv" --retry-failed "$@" || return 1
+    [ $# -gt 0 ] || cmp "out_$name.csv" "whole_$name.csv"
+}
+check "a row of too few fields is mended" unreadable short '5s/,[^,]*$//'
+check "or by --ragged" unreadable pad '5s/,[^,]*$//' --ragged pad
+check "so is one that was no UTF-8" \
+    unreadable utf8 "5s/\$/$(printf '\377')/"
+check "or by --invalid-utf8" \
+    unreadable replace "5s/^/$(printf '\377')/" --invalid-utf8 replace
+
 still_failing() {
     copy broken.csv still.csv && mend 3 still.csv &&
         cmp still.csv broken.csv && grep -q '207 rows: 0 ok, 207 failed' err &&
