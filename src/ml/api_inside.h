@@ -93,8 +93,9 @@ enum calm__number {
     CALM__NUMBER_NOT,   /* no number */
 };
 
-/* Whether a text means that there is no value, as the options have it. */
-bool calm__api_is_missing(
+/* Whether a cell that may be a text or a number means that there is no value:
+ * absent, null, empty or nan (of CSV), or a text that the options tell. */
+bool calm__api_is_nothing(
     const struct calm__api *api, const struct calm__cell *cell);
 
 enum calm__number calm__api_number(const struct calm__api *api,

@@ -345,7 +345,7 @@ static int put_quoted(const struct calm__cell *cell, calm_bytes *out)
 static int put_bare(const struct calm__api *api, size_t column,
     const struct calm__cell *cell, calm_bytes *out)
 {
-    bool text = !cell->absent && !cell->json && cell->len > 0;
+    bool text = !cell->json && !calm__api_is_nothing(api, cell);
     if (!text || api->opts.json_rows)
         return calm__api_put_cell(api, cell, out);
     int rc = calm_json_check(cell->text, cell->len, NULL);

@@ -14,6 +14,7 @@
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
+#include <strings.h>
 
 /* ---- text ---------------------------------------------------------------- */
 
@@ -130,37 +131,67 @@ static int put_raw(const char *text, size_t len, calm_bytes *out)
     return rc;
 }
 
-int calm__api_put_cell(
-    const struct calm__api *api, const struct calm__cell *cell, calm_bytes *out)
-{
-    if (cell->json && !cell->absent)
-        return put_raw(cell->text, cell->len, out);
-    if (cell->absent || (cell->len == 0 && !api->opts.json_rows))
-        return put_raw("null", 4, out);
-    return put_string(cell->text, cell->len, out);
-}
+/* ---- no value ------------------------------------------------------------ */
 
-/* ---- numbers ------------------------------------------------------------- */
-
-bool calm__api_is_missing(
+/* JSON has null, and no texts for it but those that are asked for. */
+static bool is_listed(
     const struct calm__api *api, const struct calm__cell *cell)
 {
     static const char *const usual[] = {
         "NA", "N/A", "n/a", "#N/A", "<NA>", "NULL", "null", "None", NULL};
     const char *const *missing = api->opts.missing ? api->opts.missing : usual;
+    if (!api->opts.missing && api->opts.json_rows)
+        return false;
+    for (; *missing; missing++)
+        if (strlen(*missing) == cell->len &&
+            memcmp(*missing, cell->text, cell->len) == 0)
+            return true;
+    return false;
+}
+
+/* Of a CSV file, in which a text may also be a number that is none. */
+static bool is_nan(const struct calm__cell *cell)
+{
+    bool sign = cell->len == 4 && (*cell->text == '-' || *cell->text == '+');
+    return cell->len == 3u + sign &&
+           strncasecmp(cell->text + sign, "nan", 3) == 0;
+}
+
+bool calm__api_is_nothing(
+    const struct calm__api *api, const struct calm__cell *cell)
+{
+    if (cell->absent)
+        return true;
+    /* Nobody's texts for "nothing" are numbers but those that were asked for.
+     */
+    if (cell->json)
+        return api->opts.missing && is_listed(api, cell);
+    if (api->opts.json_rows)
+        return is_listed(api, cell);
+    return cell->len == 0 || is_listed(api, cell) || is_nan(cell);
+}
+
+int calm__api_put_cell(
+    const struct calm__api *api, const struct calm__cell *cell, calm_bytes *out)
+{
+    if (calm__api_is_nothing(api, cell))
+        return put_raw("null", 4, out);
+    return cell->json ? put_raw(cell->text, cell->len, out)
+                      : put_string(cell->text, cell->len, out);
+}
+
+/* ---- numbers ------------------------------------------------------------- */
+
+static bool is_missing(
+    const struct calm__api *api, const struct calm__cell *cell)
+{
     if (cell->absent)
         return true;
     size_t spaces = 0;
     while (spaces < cell->len &&
            (cell->text[spaces] == ' ' || cell->text[spaces] == '\t'))
         spaces++;
-    if (spaces == cell->len)
-        return true;
-    for (; *missing; missing++)
-        if (strlen(*missing) == cell->len &&
-            memcmp(*missing, cell->text, cell->len) == 0)
-            return true;
-    return false;
+    return spaces == cell->len || is_listed(api, cell);
 }
 
 enum calm__number calm__api_number(const struct calm__api *api,
@@ -172,7 +203,7 @@ enum calm__number calm__api_number(const struct calm__api *api,
     *ret_value = cell->number;
     /* Nobody's texts for "nothing" are numbers but those that were asked for.
      */
-    if ((!number || api->opts.missing) && calm__api_is_missing(api, cell))
+    if ((!number || api->opts.missing) && is_missing(api, cell))
         return CALM__NUMBER_NONE;
     if (number)
         return CALM__NUMBER_JSON;

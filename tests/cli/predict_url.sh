@@ -56,6 +56,19 @@ serve || exit 1
 features=$(head -n 1 held.csv | cut -d, -f2- | sed 's/,label$//')
 check 'samples give what the model gives' all_right
 check 'as arrays of numbers, too' all_right --features "$features"
+texts_of_nothing() {
+    awk -F, -v OFS=, 'BEGIN { split("NA,nan,NULL,-999,,N/A", text, ",") }
+        NR > 1 { $2 = text[1 + NR % 6] } { print }' held.csv >nothing.csv
+    set -- --missing NA --missing -999 --missing NULL --missing N/A
+    "$calm" predict nothing.csv --model model.json -o given.csv "$@" &&
+        cut -d, -f1,2 given.csv >wanted.csv &&
+        "$calm" predict nothing.csv --url "$url/predict" -o got.csv "$@" &&
+        cmp got.csv wanted.csv || return 1
+    sed 's/,-999,/,NA,/' nothing.csv >usual.csv
+    "$calm" predict usual.csv --url "$url/predict" -o got.csv --overwrite &&
+        cmp got.csv wanted.csv
+}
+check 'texts that mean no value mean it in objects, too' texts_of_nothing
 for backend in io_uring epoll; do
     check "on the backend $backend, too" \
         env CALM_BACKEND=$backend "$calm" predict rows.csv \

@@ -63,6 +63,19 @@ static void empty_fields_are_null_and_texts_are_escaped(void **state)
         "\"na\\\"me\":12345678901234567890}]}");
 }
 
+static void texts_that_mean_nothing_are_null_in_objects_too(void **state)
+{
+    static const char *const missing[] = {"-999", "none", NULL};
+    struct calm__api_opts opts = plain;
+    expect_body(&opts, "NA,nan,-NaN\nNULL,N/A,Nan1\n-999,none,nano",
+        "{\"samples\":[{\"id\":null,\"age\":null,\"na\\\"me\":null},"
+        "{\"id\":null,\"age\":null,\"na\\\"me\":\"Nan1\"},"
+        "{\"id\":-999,\"age\":\"none\",\"na\\\"me\":\"nano\"}]}");
+    opts.missing = missing;
+    expect_body(&opts, "NA,-999,none",
+        "{\"samples\":[{\"id\":\"NA\",\"age\":null,\"na\\\"me\":null}]}");
+}
+
 /* Each byte at each place of a text, so that none is missed where eight are
  * looked at at once. */
 static void every_byte_of_a_text_is_escaped_where_it_must_be(void **state)
@@ -488,6 +501,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(samples_are_objects_of_all_columns_but_the_truth),
         cmocka_unit_test(empty_fields_are_null_and_texts_are_escaped),
+        cmocka_unit_test(texts_that_mean_nothing_are_null_in_objects_too),
         cmocka_unit_test(every_byte_of_a_text_is_escaped_where_it_must_be),
         cmocka_unit_test(members_of_json_lines_go_out_verbatim),
         cmocka_unit_test(features_are_arrays_of_numbers),

@@ -78,6 +78,8 @@ static void cells_are_json_outside_of_strings(void **state)
         "{\"a\": 1.50, \"b\":[true]}");
     expect_body("{{text}}", "\"quoted\"", "\"quoted\"");
     expect_body("{{text}}", "\n", "null");
+    expect_body("{{text}}", "NA\n", "null");
+    expect_body("\"{{text}}\"", "NA\n", "\"NA\"");
     expect_body("{\"a\":{{text}}}", "word",
         "column 'text': 'word' is not JSON, and stands outside of quotes in "
         "the template\n");
