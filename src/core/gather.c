@@ -129,15 +129,15 @@ static int map_work(void *arg)
 static int map_limited(struct map *map, size_t limit)
 {
     calm_group group;
-    calm_result worker;
+    calm_result worker = {0}; /* the last to end */
     gather_begin(&group, map->results);
     size_t workers = 0;
     while (workers < limit && gather_spawn(&group, map_work, map, workers,
                                   map->results ? &worker : NULL))
         workers++;
     int rc = gather_end(&group, &map->next, map->count, map->results);
-    if (rc == 0 && map->results && map->next < map->count)
-        return calm_fail(-ENOMEM, "no memory for a task");
+    if (rc == 0 && worker.code == -ENOMEM && map->next < map->count)
+        return calm_fail(-ENOMEM, "%s", worker.message);
     return rc;
 }
 

@@ -120,40 +120,61 @@ int calm__http_url_parse(
     return calm__http_authority_parse(text, len, url, ret_reason);
 }
 
-/* Where a user and password end, or NULL. A password should have its '/', '?'
- * and '#' escaped; when it has not, what seems to be a port is none. */
-static const char *user_end(const char *authority)
+/* Whether LEN bytes are a name or an address in brackets, with a port or
+ * without. */
+static bool is_host(const char *text, size_t len, bool *ret_has_port)
 {
-    size_t len = strcspn(authority, "/?#");
-    const char *sign = memrchr(authority, '@', len);
-    const char *colon = memrchr(authority, ':', len);
-    if (sign || !colon || memchr(colon, ']', len - (size_t)(colon - authority)))
-        return sign;
+    const char *end = text + len;
+    const char *bracket =
+        len > 0 && *text == '[' ? memchr(text, ']', len) : NULL;
+    const char *name_end = bracket ? bracket + 1 : text;
+    const char *colon = memchr(name_end, ':', (size_t)(end - name_end));
+    *ret_has_port = colon != NULL;
+    if (!colon)
+        return !bracket || name_end == end;
     size_t digits = strspn(colon + 1, "0123456789");
-    return colon + 1 + digits < authority + len ? strrchr(authority, '@')
-                                                : NULL;
+    return (!bracket || colon == name_end) && digits > 0 && digits <= 5 &&
+           colon + 1 + digits == end;
 }
 
-const char *calm_http_url_show(const char *url, char *text, size_t size)
+/* Copies what is printable up to END; returns the new length. */
+static size_t show(
+    const char *from, const char *end, char *text, size_t len, size_t size)
 {
-    const char *scheme = strstr(url, "://"), *at = url;
-    if (scheme && scheme >= url + strcspn(url, "?#"))
-        scheme = NULL;
-    const char *authority = scheme ? scheme + 3 : url;
-    const char *user = user_end(authority);
-    const char *rest = user ? user + 1 : authority;
-    const char *end = rest + strcspn(rest, "?#");
-    size_t len = 0;
-    if (size == 0)
-        return text;
-    while (at < end && len + 1 < size) {
-        if (at == authority)
-            at = rest;
-        if (at == end)
-            break;
-        unsigned char c = (unsigned char)*at++;
+    for (; from < end && len + 1 < size; from++) {
+        unsigned char c = (unsigned char)*from;
         text[len++] = c < ' ' || c == 0x7f ? '?' : (char)c;
     }
     text[len] = '\0';
+    return len;
+}
+
+/* The '/', '?', '#' and '@' of a password should be escaped. Where they may
+ * not have been, what looks like the host is a part of it: nothing behind the
+ * scheme is shown then, or nothing behind the port. */
+const char *calm_http_url_show(const char *url, char *text, size_t size)
+{
+    static const char dots[] = "...";
+    size_t scheme = strspn(url, "abcdefghijklmnopqrstuvwxyz"
+                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.");
+    const char *authority =
+        strncmp(url + scheme, "://", 3) == 0 ? url + scheme + 3 : url;
+    const char *path = authority + strcspn(authority, "/?#");
+    const char *end = path + strcspn(path, "?#");
+    const char *user = memrchr(authority, '@', (size_t)(path - authority));
+    const char *host = user ? user + 1 : authority;
+    bool has_port;
+    bool is_good = is_host(host, (size_t)(path - host), &has_port);
+    if (size == 0)
+        return text;
+    size_t len = show(url, authority, text, 0, size);
+    if (!is_good && strchr(path, '@')) {
+        show(dots, dots + 3, text, len, size);
+        return text;
+    }
+    bool is_doubtful = has_port && memchr(path, '@', (size_t)(end - path));
+    len = show(host, is_doubtful ? path + 1 : end, text, len, size);
+    if (is_doubtful)
+        show(dots, dots + 3, text, len, size);
     return text;
 }

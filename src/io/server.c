@@ -83,7 +83,7 @@ int calm_server_open(const calm_server_opts *opts, calm_server **ret_server)
 }
 
 /* libmicrohttpd must have no suspended connection when it is stopped. There
- * is none, unless a task for a handler could not be made. */
+ * should be none any more, as all handlers have ended. */
 static void resume_all(calm_server *server)
 {
     for (calm_request *request = server->phases[CALM__HANDLING].first; request;

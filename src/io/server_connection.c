@@ -3,6 +3,7 @@
  * io/server.h draws the phases. All of this runs on the turn task, inside of
  * MHD_run(), except what a handler's task does; nothing here waits.
  */
+#include "base/error.h"
 #include "base/fault.h"
 #include "core/group.h"
 #include "io/server_inside.h"
@@ -166,6 +167,8 @@ static void head_done(calm_request *request, const char *version)
     int rc = opts->head ? opts->head(request, opts->ctx) : 0;
     if (rc < 0)
         answer_error(request, 500, calm_message(rc));
+    if (rc != 0 && request->status == 0)
+        request->status = MHD_HTTP_NO_CONTENT;
     if (rc == 0)
         phase_move(request, CALM__BODY);
     else
@@ -213,8 +216,13 @@ static void handled(struct calm__awaiter *awaiter, struct calm_task *task)
     calm_request *request =
         (void *)((char *)awaiter - offsetof(calm_request, handling));
     calm_server *server = request->server;
+    /* Then this runs in the context of another, whose sentence is not ours. */
+    struct calm__error *error =
+        request->status == 0 ? calm__error_take() : NULL;
     if (request->status == 0)
         calm__respond_reason(request, 503, "no memory for the request");
+    if (error)
+        calm__error_set(error);
     request->answered = true;
     if (request->orphan && request->closed)
         calm__request_drop(request);

@@ -262,9 +262,12 @@ void calm__respond_reason(calm_request *request, int status, const char *reason)
 static int answer_write(const calm_request *request, calm_bytes *text)
 {
     const char *reason = MHD_get_reason_phrase_for((unsigned)request->status);
-    int rc = calm_bytes_printf(text,
-        "HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Length: %zu\r\n",
-        request->status, reason, request->answer.len);
+    bool empty = request->status == MHD_HTTP_NO_CONTENT;
+    int rc = calm_bytes_printf(text, "HTTP/1.1 %d %s\r\nConnection: close\r\n",
+        request->status, reason);
+    if (rc == 0 && !empty)
+        rc = calm_bytes_printf(
+            text, "Content-Length: %zu\r\n", request->answer.len);
     if (rc == 0 && request->type[0])
         rc = calm_bytes_printf(text, "Content-Type: %s\r\n", request->type);
     for (const struct calm__header *header = request->headers;
@@ -272,9 +275,9 @@ static int answer_write(const calm_request *request, calm_bytes *text)
         rc = calm_bytes_printf(text, "%s: %s\r\n", header->name, header->value);
     if (rc == 0)
         rc = calm_bytes_append_text(text, "\r\n");
-    return rc < 0 ? rc
-                  : calm_bytes_append(
-                        text, request->answer.data, request->answer.len);
+    if (rc < 0 || empty || strcmp(request->method, "HEAD") == 0)
+        return rc;
+    return calm_bytes_append(text, request->answer.data, request->answer.len);
 }
 
 void calm__request_push(calm_request *request)

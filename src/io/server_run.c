@@ -143,7 +143,7 @@ static void expire(calm_request *request)
 }
 
 /* Shuts down what is late; returns when to look again. A phase that begins
- * after this lasts for LOOK at least. */
+ * after this lasts until then at least. */
 static int64_t expire_due(calm_server *server)
 {
     int64_t now = calm_now(), next = now + DROPPING_TIME;

@@ -362,6 +362,26 @@ static int outside_of_a_task_the_reason_is_told(void *arg)
     return 0;
 }
 
+static int cancel_its_worker(void *arg)
+{
+    calm_cancel(calm_self());
+    return calm_sleep(CALM_S);
+}
+
+/* Its worker ends with it, and what it has not taken was not started: that is
+ * no lack of memory. */
+static int item_of_a_map_may_cancel_itself(void *arg)
+{
+    char items[3];
+    calm_result results[3];
+    check_equal(calm_map(cancel_its_worker, items, 3, 1,
+                    &(calm_map_opts){.limit = 1, .results = results}),
+        0);
+    for (int i = 0; i < 3; i++)
+        check_equal(results[i].code, -ECANCELED);
+    return 0;
+}
+
 int main(void)
 {
     static const struct test tests[] = {
@@ -378,6 +398,7 @@ int main(void)
         virtual_test(map_fails_fast_with_a_limit),
         virtual_test(map_with_results_goes_on_after_failures),
         virtual_test(cancelled_map_marks_what_it_has_not_started),
+        virtual_test(item_of_a_map_may_cancel_itself),
         virtual_test(failing_calls_of_a_large_gather_are_not_all_started),
         virtual_test(items_begin_with_the_locals_of_the_caller),
         virtual_test(million_items_with_a_limit),

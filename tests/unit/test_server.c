@@ -392,6 +392,8 @@ static int doorkeeper(calm_request *request, void *ctx)
         return calm_respond_header(request, "X-Seen", "yes");
     if (strcmp(calm_request_path(request), "/broken") == 0)
         return calm_fail(-EIO, "the door is stuck");
+    if (strcmp(calm_request_path(request), "/quiet") == 0)
+        return 1;
     int rc = calm_respond_header(request, "WWW-Authenticate", "Key");
     if (rc == 0)
         rc = calm_respond(request, 401, "text/plain", "no\n", 3);
@@ -425,6 +427,16 @@ static int a_head_can_be_refused_before_its_body(void *arg)
         &answer);
     check_contains(calm_bytes_text(&answer), "HTTP/1.1 500 ");
     check_contains(calm_bytes_text(&answer), "the door is stuck");
+    ask(&running,
+        "HEAD /broken HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n",
+        &answer);
+    check_contains(calm_bytes_text(&answer), "HTTP/1.1 500 ");
+    check(!strstr(calm_bytes_text(&answer), "the door is stuck"));
+    ask(&running,
+        "POST /quiet HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n",
+        &answer);
+    check_contains(calm_bytes_text(&answer), "HTTP/1.1 204 No Content\r\n");
+    check(!strstr(calm_bytes_text(&answer), "Content-Length"));
     /* Without a body the connection lives on, and the key opens. */
     ask(&running,
         "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
