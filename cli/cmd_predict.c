@@ -137,11 +137,12 @@ static void summary_print(struct job *job)
     if (job->quiet)
         return;
     fprintf(stderr,
-        "calm: %llu rows: %llu ok, %llu failed, %llu left, "
+        "calm: %llu rows: %llu ok, %llu failed, %llu left%s, "
         "%llu retries, %.2f s",
         (unsigned long long)state->rows, (unsigned long long)state->ok,
         (unsigned long long)state->failed,
         (unsigned long long)(state->rows - done),
+        state->created && !state->whole ? " and what was not read" : "",
         (unsigned long long)state->retries, seconds);
     if (state->resumed > 0)
         fprintf(stderr, ", %llu of them resumed",

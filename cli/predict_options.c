@@ -363,9 +363,11 @@ static int summary_check(const struct job *job)
 
 int predict_options_read(struct job *job, int argc, char **argv)
 {
-    int option;
+    int option, index = 0;
+    const char *remote = NULL; /* an option that only a URL can use */
     opterr = 0;
-    while ((option = getopt_long(argc, argv, ":ho:vq", options, NULL)) != -1) {
+    while (
+        (option = getopt_long(argc, argv, ":ho:vq", options, &index)) != -1) {
         if (option == OPT_HELP) {
             printf("%s%s%s", help, remote_help, codes);
             return EXIT_DONE;
@@ -377,6 +379,8 @@ int predict_options_read(struct job *job, int argc, char **argv)
         if (!(optarg ? text_option(job, option, optarg)
                      : flag_option(job, option)))
             return EXIT_USAGE;
+        if (option > OPT_URL)
+            remote = options[index].name;
     }
     if (optind != argc - 1)
         return complain("predict: %s\nhint: see 'calm predict --help'",
@@ -387,6 +391,8 @@ int predict_options_read(struct job *job, int argc, char **argv)
                             ? "predict: --model or --url, but not both"
                             : "predict: a model is needed: --model MODEL or "
                               "--url URL");
+    if (job->opts.model && remote)
+        return complain("predict: --%s is for a model behind --url", remote);
     if (!job->opts.output)
         return complain("predict: an output is needed: -o OUTPUT, - is stdout");
     remote_options_end(job);

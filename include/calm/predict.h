@@ -131,6 +131,7 @@ typedef struct calm_predict_state {
     uint64_t resumed; /* rows that earlier runs have done; counted above */
     uint64_t torn;    /* bytes cut off the end of the journal of a dead run */
 
+    bool whole;     /* the input was read to its end */
     bool created;   /* a partial output exists or did */
     bool resumable; /* the same call goes on from here */
     bool committed; /* the output has its final name */

@@ -175,6 +175,7 @@ static int next_batch(void **ret_item, void *ctx)
         if (rc == 0)
             run->outputs.mark.rows =
                 run->outputs.merge ? run->outputs.merge->count : run->position;
+        state->whole = rc == 0;
         run->end = rc;
         run->ended = calm__error_take();
     }

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum {
     BATCH_ROWS = 32,
@@ -170,6 +171,13 @@ static int format_open(
             "sends them as they are",
             opts->input);
     remote->lines = api.kind == CALM__API_OPENAI;
+    size_t len = strlen(opts->output);
+    if (remote->lines && len > 4 &&
+        strcasecmp(opts->output + len - 4, ".csv") == 0)
+        return calm_fail(-EINVAL,
+            "lines of the Batch format are answered with lines, which '%s' "
+            "would not have\nhint: give it the ending .jsonl",
+            opts->output);
     int rc = 0;
     if (api.kind == CALM__API_SAMPLES && !empty &&
         opts->remote.api == CALM_API_GUESS)

@@ -82,7 +82,11 @@ static int retry_after(struct calm__exchange *exchange, int64_t wait)
     char text[32];
     snprintf(
         text, sizeof text, "%lld", (long long)((wait + CALM_S - 1) / CALM_S));
-    return calm_respond_header(exchange->request, "Retry-After", text);
+    int rc = calm_respond_header(exchange->request, "Retry-After", text);
+    if (rc < 0 || wait % CALM_S == 0)
+        return rc;
+    snprintf(text, sizeof text, "%lld", (long long)(wait / CALM_MS));
+    return calm_respond_header(exchange->request, "retry-after-ms", text);
 }
 
 static int limit_check(struct calm__exchange *exchange)

@@ -101,8 +101,11 @@ static bool say_all_busy(const calm_comparison *comparison,
     double all = comparison->processors;
     if (busy(figures) < 0.1 || busy(figures) + figures->others < 0.85 * all)
         return false;
+    double share = fmin((busy(figures) + figures->others) / all, 1);
     calm_bytes_printf(
         text, "all %d processors are busy", comparison->processors);
+    if (share < 0.95)
+        calm_bytes_printf(text, " %.0f %% of the time", share * 100);
     if (figures->others >= 0.15 * all)
         calm_bytes_printf(text, ", %.1f of them with other programs",
             fmin(figures->others, all));
@@ -258,7 +261,8 @@ static void say_slower(
     const calm_comparison *comparison, int best, int choice, calm_bytes *text)
 {
     double wall = comparison->approaches[choice].wall;
-    const char *before = ": it is ";
+    bool many = choice == CALM_THREADS || choice == CALM_PROCESSES;
+    const char *before = many ? ": they are " : ": it is ";
     for (int i = 0; i < CALM_APPROACHES; i++) {
         if (!good(comparison, i) || is_near(comparison, i, best))
             continue;

@@ -209,7 +209,8 @@ interrupted() { # SIGNAL CODE
     while [ ! -s out.csv.calm-part ] && kill -0 $run; do sleep 0.02; done
     kill -s "$1" $run
     wait $run
-    [ $? = "$2" ] && grep -q 'left' err && [ ! -e out.csv ] || return 1
+    [ $? = "$2" ] && grep -q 'left and what was not read' err &&
+        [ ! -e out.csv ] || return 1
     exits 0 "$calm" predict rows.csv --url "$url/predict" -o out.csv \
         --batch-size 20 --concurrency 2 && cmp out.csv expected.csv
 }
@@ -248,6 +249,8 @@ check 'a secret as an argument is refused' exits 2 "$calm" predict rows.csv \
 
 # ---- what is refused ----
 
+check 'options of a URL are none of a model' exits 2 "$calm" predict held.csv \
+    --model model.json -o x.csv --retries 3
 url=http://127.0.0.1:1
 for options in '--api v3' '--concurrency 0' '--rate 5' '--rate x/s' \
     '--timeout 0' '--timeout 5x' '--retries -1' '--max-failures 0%' \

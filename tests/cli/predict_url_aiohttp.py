@@ -574,6 +574,11 @@ def try_batch():
     expect("repeated ids and a missing last newline are accepted", run, 0,
            [line["custom_id"] for line in answers()] == list("abaa"),
            "a" in run.stderr and "custom_id" in run.stderr)
+    with open("in.jsonl", "w") as file:
+        file.write(line_of("a"))
+    run = calm("plain/v1", given="in.jsonl", output="out.csv")
+    expect("lines do not go into a file of CSV", run, 2,
+           ".jsonl" in run.stderr, not server.bodies)
     run = batch("")
     expect("an empty file gives an empty output", run, 0,
            os.path.getsize("out.jsonl") == 0)
