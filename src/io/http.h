@@ -193,6 +193,7 @@ struct calm_http {
     struct calm__loop *loop;
     CURLM *multi;
     bool kick;                 /* libcurl wants to be called at once */
+    bool refuses;              /* a piece, to pause: see http_stream.c */
     struct calm__alarm timer;  /* libcurl's */
     struct calm__alarm limits; /* the soonest end of all exchanges, or sooner */
     int64_t timer_due;

@@ -118,6 +118,7 @@ int calm_http_open(const calm_http_opts *given, calm_http **ret_http)
         .holds = 1,
         .loop = calm__loop_here,
         .timer_due = CALM_FOREVER,
+        .refuses = curl_version_info(CURLVERSION_NOW)->version_num >= 0x080000,
         .connect_timeout =
             opts->connect_timeout ? opts->connect_timeout : 10 * CALM_S,
         .silence = opts->silence ? opts->silence : 30 * CALM_S,

@@ -3,9 +3,14 @@
  * libcurl calls back on the loop's stack, where nothing may suspend; the
  * request's own functions run on the stack of the task that sends it. Between
  * the two lies a buffer in each direction. When the one of what came is full
- * the next piece is refused: libcurl keeps it and stops reading from the
- * connection, and so the server in the end; when the one of what goes is
- * empty, it pauses sending.
+ * libcurl is told to pause, which stops reading from the connection, and so the
+ * server in the end; when the one of what goes is empty, it pauses sending.
+ *
+ * There are two ways to say so, and a version of libcurl for which each is
+ * wrong. When a piece is refused, version 7 keeps all that it has decoded, and
+ * copies it anew at every further pause. When it is told by curl_easy_pause()
+ * within the callback, version 8 takes what it still holds for work, and wants
+ * to be called again and again, without end.
  *
  *     libcurl -> inbox -> told -> on_body        swapped, never copied twice
  *     libcurl <- outbox <- read_body
@@ -23,9 +28,7 @@ size_t calm__http_stream_data(
     struct calm__http_exchange *exchange, const char *data, size_t len)
 {
     calm_bytes *inbox = &exchange->inbox;
-    /* libcurl 8 would be called without end, were it paused from in here by
-     * curl_easy_pause(): it takes what it still holds for work. */
-    if (inbox->len > CALM__HTTP_AHEAD) {
+    if (inbox->len > CALM__HTTP_AHEAD && exchange->client->refuses) {
         exchange->in_paused = true;
         return CURL_WRITEFUNC_PAUSE;
     }
@@ -34,6 +37,12 @@ size_t calm__http_stream_data(
         return len + 1;
     }
     calm__http_wake(exchange);
+    if (inbox->len > CALM__HTTP_AHEAD && !exchange->in_paused &&
+        !exchange->client->refuses) {
+        exchange->in_paused = true;
+        curl_easy_pause(exchange->handle->easy,
+            CURLPAUSE_RECV | (exchange->out_paused ? CURLPAUSE_SEND : 0));
+    }
     return len;
 }
 

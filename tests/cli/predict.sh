@@ -139,7 +139,8 @@ summary_over_the_output() {
         exits 2 predict held.csv -o x.csv --summary "./x.csv$end" &&
             grep -q 'used otherwise' err || return 1
     done
-    exits 2 predict held.csv -o x.csv --ca-file x.pem --summary "$PWD/x.pem" &&
+    exits 2 "$calm" predict held.csv --url http://127.0.0.1:1/ -o x.csv \
+        --ca-file x.pem --summary "$PWD/x.pem" &&
         grep -q 'used otherwise' err
 }
 check "a summary over the output or its parts is refused" \
