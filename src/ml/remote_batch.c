@@ -295,6 +295,7 @@ static int part_split(struct part *part, const struct calm__sending *sending)
     struct part left = *part, right = *part;
     left.attempts = right.attempts = part->attempts + sending->attempts;
     left.split = right.split = true;
+    left.since = right.since = sending->since;
     left.count = part->count / 2;
     right.first += left.count;
     right.count -= left.count;
@@ -388,8 +389,7 @@ int calm__remote_predict(
         struct part part = {.remote = remote,
             .batch = batch,
             .first = first,
-            .count = rest < most ? rest : most,
-            .since = calm_now()};
+            .count = rest < most ? rest : most};
         rc = part_send(&part);
         first += part.count;
     }

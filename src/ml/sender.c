@@ -19,11 +19,9 @@
 
 enum { AWAY = 5 }; /* attempts in a row by which a server seems to be away */
 
-/* For how long a server that is away is waited for: one that nobody can
- * connect to, and one that answers, but with nothing; and how often a look is
- * taken at the least. */
-static const int64_t patience_gone = 30 * CALM_S;
-static const int64_t patience_away = 10 * CALM_S;
+/* For how long one that is away is waited for, and how often it is asked
+ * meanwhile at the least. */
+static const int64_t patience = 30 * CALM_S;
 static const int64_t look_most = 2 * CALM_S;
 
 enum verdict {
@@ -68,6 +66,13 @@ static int stopped(const struct calm__sender *sender)
     return calm_fail(sender->stop, "%s", sender->stop_cause);
 }
 
+/* All who wait at the gate look again, in the order of coming. */
+static void gate_pulse(struct calm__sender *sender)
+{
+    calm_event_set(&sender->gate);
+    calm_event_clear(&sender->gate);
+}
+
 int calm__sender_stop(struct calm__sender *sender, int code)
 {
     if (sender->stop)
@@ -77,6 +82,7 @@ int calm__sender_stop(struct calm__sender *sender, int code)
         calm_message(code));
     calm__limit_close(&sender->limit, code);
     calm_event_set(&sender->stopped);
+    gate_pulse(sender);
     return code;
 }
 
@@ -167,9 +173,10 @@ static int judge_good(struct calm__sender *sender,
 }
 
 /* Without an answer. What is wrong on this machine ends the run. */
-static int judge_error(
+static int judge_error(struct calm__sender *sender,
     struct calm__sending *sending, int rc, struct judgement *judgement)
 {
+    judgement->unsent = !sending->response.sent;
     switch (rc) {
     case -ETIMEDOUT:
         judgement->pressure = CALM__PRESSURE_HIGH;
@@ -177,21 +184,23 @@ static int judge_error(
         judgement->unserved = true;
         sending->code = "timeout";
         break;
+    case -ENOENT: /* the name is not known, or not any more */
+        if (!sender->reached) {
+            sending->code = "connection_error";
+            break;
+        }
+        __attribute__((fallthrough));
     case -EAGAIN:
     case -ECONNREFUSED:
-    case -EHOSTUNREACH:
-    case -ENETUNREACH:
-        judgement->unsent = true;
-        __attribute__((fallthrough));
     case -ECONNRESET:
     case -ECONNABORTED:
     case -EPIPE:
     case -ENODATA:
+    case -EHOSTUNREACH:
+    case -ENETUNREACH:
+    case -ENETDOWN:
         judgement->verdict = AGAIN;
         judgement->unserved = true;
-        sending->code = "connection_error";
-        break;
-    case -ENOENT:
         sending->code = "connection_error";
         break;
     case CALM_EHTTP:
@@ -263,10 +272,10 @@ static int wait_between(struct calm__sender *sender, int64_t wait)
 /* ---- the gate ----
  *
  * A server that is started anew should fail nobody, and one that stays away is
- * not to be hammered. So where five attempts in a row were worked on by nobody,
- * or nobody could be connected to, all attempts go through a gate, one after
- * the other and after waits that grow; whoever has made one goes to the end of
- * the queue. One that is served opens the gate for all. */
+ * not to be hammered. So where five attempts in a row were worked on by nobody
+ * attempts go through a gate, one after the other and after waits that grow,
+ * until one is served. Those who wait there hold their places in the limit, so
+ * they are no more than those, and the others wait behind them. */
 
 /* Who goes on whatever fails, or wants no retries, does not wait either. */
 static bool waits_for_server(const struct calm__sender *sender)
@@ -277,66 +286,46 @@ static bool waits_for_server(const struct calm__sender *sender)
 
 static bool is_away(const struct calm__sender *sender)
 {
-    return waits_for_server(sender) &&
-           (sender->gone || sender->unserved >= AWAY);
+    return sender->unserved >= AWAY && waits_for_server(sender);
 }
 
 static void probe_end(
     struct calm__sender *sender, struct calm__sending *sending)
 {
-    if (sending->probes)
-        calm_mutex_unlock(&sender->probing);
+    if (!sending->probes)
+        return;
     sending->probes = false;
+    sender->probing = false;
+    gate_pulse(sender);
 }
 
-/* Until when it waits: rows that were not even sent, as long as it takes until
- * the run is stopped. */
-static int64_t gate_until(
-    const struct calm__sender *sender, const struct calm__sending *sending)
+/* When patience is over nobody waits any more, to have it behind them. */
+static int64_t probe_wait(const struct calm__sender *sender)
 {
-    int64_t resume = sender->limit.resume;
-    if (sending->attempts == 0 || sender->gone)
-        return CALM_FOREVER;
-    return (sending->gate_since > resume ? sending->gate_since : resume) +
-           patience_away;
+    int64_t wait = calm_retry_wait(&sender->retry, sender->probes);
+    if (calm_now() - sender->away_since > patience)
+        return 0;
+    return calm__random_upto(wait < look_most ? wait : look_most);
 }
 
-/* Waits for its turn. Returns 0, -ETIMEDOUT without patience, or a code that
- * ends the run. */
-static int gate_queue(
-    struct calm__sender *sender, struct calm__sending *sending)
-{
-    int64_t until;
-    int rc;
-    do {
-        until = gate_until(sender, sending);
-        calm_timeout timeout;
-        calm_timeout_begin_at(&timeout, until);
-        rc = calm_mutex_lock(&sender->probing);
-        rc = calm_timeout_end(&timeout, rc);
-    } while (rc == -ETIMEDOUT && gate_until(sender, sending) > until);
-    sending->probes = rc == 0;
-    return rc == 0 && sender->stop ? stopped(sender) : rc;
-}
-
-/* Returns 0 when the attempt may be made, or as gate_queue(). */
+/* Returns 0 when the attempt may be made, or a code that ends the run. */
 static int gate_pass(struct calm__sender *sender, struct calm__sending *sending)
 {
-    if (!is_away(sender))
-        return 0;
-    if (sending->gate_since < sender->away_since)
-        sending->gate_since = calm_now();
-    waiting_add(sender);
-    int rc = gate_queue(sender, sending);
-    sender->waiting--;
-    if (rc == 0 && is_away(sender)) {
-        int64_t wait = calm_retry_wait(&sender->retry, ++sender->probes);
-        rc = wait_between(
-            sender, calm__random_upto(wait < look_most ? wait : look_most));
+    while (is_away(sender)) {
+        if (sender->stop)
+            return stopped(sender);
+        int rc;
+        if (sender->probing) {
+            rc = calm_event_wait(&sender->gate);
+        } else {
+            sender->probing = sending->probes = true;
+            sender->probes++;
+            rc = wait_between(sender, probe_wait(sender));
+        }
+        if (rc < 0 || sending->probes)
+            return rc;
     }
-    if (rc < 0 || !is_away(sender))
-        probe_end(sender, sending);
-    return rc;
+    return 0;
 }
 
 /* ---- an attempt ---- */
@@ -361,42 +350,46 @@ static int exchange(struct calm__sender *sender, struct calm__sending *sending)
     return ended;
 }
 
-/* An attempt of which nothing was sent is not counted as one of these rows:
- * the server had been there. */
+/* Of what could not even be sent nothing is the fault of these rows: it is no
+ * attempt of theirs, if the server has ever been there. */
 static void presence_note(struct calm__sender *sender,
     struct calm__sending *sending, const struct judgement *judgement)
 {
-    sender->gone = judgement->unsent && sender->reached;
-    if (!judgement->unserved || judgement->hint >= 0) {
-        sender->unserved = sender->probes = 0;
+    bool unsent = judgement->unserved && judgement->unsent;
+    int64_t now = calm_now();
+    if (!unsent)
+        sender->gone_since = 0;
+    else if (sender->gone_since == 0)
+        sender->gone_since = now;
+    if (unsent && sender->reached && waits_for_server(sender))
+        sending->attempts--;
+    if (judgement->unserved && judgement->hint < 0) {
+        if (sender->unserved++ == 0)
+            sender->away_since = now;
         return;
     }
-    if (sender->unserved++ == 0)
-        sender->away_since = calm_now();
-    if (sender->gone && waits_for_server(sender))
-        sending->attempts--;
+    sender->unserved = sender->probes = 0;
+    gate_pulse(sender);
 }
 
-/* Takes a place in the limit, through the gate; the server may go away while
- * it waits for one. */
+/* Takes a place in the limit and passes the gate with it. */
 static int enter(struct calm__sender *sender, struct calm__sending *sending,
     struct calm__pass *ret_pass)
 {
-    for (;;) {
-        int rc = gate_pass(sender, sending);
-        if (rc < 0)
-            return rc;
-        rc = calm__limit_enter(&sender->limit, sending->tokens, ret_pass);
-        if (rc == CALM_EREMOTE)
-            return calm__sender_stop(sender, rc);
-        if (rc < 0 || sending->probes || !is_away(sender))
-            return rc;
+    int rc = calm__limit_enter(&sender->limit, sending->tokens, ret_pass);
+    if (rc == CALM_EREMOTE)
+        return calm__sender_stop(sender, rc);
+    if (rc < 0)
+        return rc;
+    rc = gate_pass(sender, sending);
+    if (rc < 0) {
+        probe_end(sender, sending);
         calm__limit_leave(&sender->limit, ret_pass, CALM__PRESSURE_OTHER);
     }
+    return rc;
 }
 
-/* The place in the limit is given back in any case. Returns 0 with a
- * judgement, or as gate_queue(): then there was none. */
+/* The place in the limit is given back in any case. */
 static int attempt(struct calm__sender *sender, struct calm__sending *sending,
     struct judgement *judgement)
 {
@@ -409,11 +402,15 @@ static int attempt(struct calm__sender *sender, struct calm__sending *sending,
         .pressure = CALM__PRESSURE_OTHER,
         .hint = -1};
     calm_http_response_clear(&sending->response);
+    if (sending->since == 0)
+        sending->since = calm_now();
+    if (sending->tries++ > 0)
+        sender->retries++;
     sending->attempts++;
     rc = exchange(sender, sending);
-    sender->reached |= rc == 0 || rc == CALM_EHTTP || rc == CALM_ELIMIT;
+    sender->reached |= rc == 0 || sending->response.sent;
     if (rc < 0) {
-        rc = judge_error(sending, rc, judgement);
+        rc = judge_error(sender, sending, rc, judgement);
     } else {
         struct calm__hints hints;
         read_hints(sender, &sending->response, &hints);
@@ -443,39 +440,41 @@ static int too_long(struct calm__sender *sender, int64_t hint)
 
 /* Returns whether the rules allow another attempt after WAIT. */
 static bool may_try_again(const struct calm__sender *sender,
-    const struct calm__sending *sending, int64_t since, int64_t wait)
+    const struct calm__sending *sending, int64_t wait)
 {
     return sending->attempts < sender->retry.attempts &&
-           calm_now() - since + wait <= sender->retry.total;
+           calm_now() - sending->since + wait <= sender->retry.total;
 }
 
 /* Waits for the next attempt. Returns 1 to make it, 0 to give up, or a code
  * that ends the run. */
 static int try_again(struct calm__sender *sender, struct calm__sending *sending,
-    const struct judgement *judgement, int64_t since)
+    const struct judgement *judgement)
 {
-    int64_t hint = judgement->hint;
+    int64_t hint = judgement->hint, now = calm_now();
+    if (sender->stop) /* meanwhile: its rows are left */
+        return stopped(sender);
     if (hint > sender->wait_most)
         return too_long(sender, hint);
     if (hint > 0)
-        calm__limit_pause(&sender->limit, calm_now() + hint);
+        calm__limit_pause(&sender->limit, now + hint);
     int64_t wait =
         calm__random_upto(calm_retry_wait(&sender->retry, sending->attempts));
     if (hint > 0)
         wait += hint;
-    if (!may_try_again(sender, sending, since, wait))
+    if (sender->gone_since && is_away(sender) &&
+        now - sender->gone_since > patience)
+        return stop_for(sender, sending);
+    if (!may_try_again(sender, sending, wait))
         return 0;
-    if (is_away(sender)) {
-        if (sender->gone && calm_now() - sender->away_since > patience_gone)
-            return stop_for(sender, sending);
-        sender->retries++;
-        return 1; /* to the gate */
-    }
-    if (!calm__limit_retry(&sender->limit)) {
+    if (is_away(sender)) /* to the gate; or it has been away for too long */
+        return now - sender->away_since <= patience;
+    bool is_free =
+        judgement->unsent && waits_for_server(sender) && sender->reached;
+    if (!is_free && !calm__limit_retry(&sender->limit)) {
         sending->unbudgeted = true;
         return 0;
     }
-    sender->retries++;
     int rc = wait_between(sender, wait);
     return rc < 0 ? rc : 1;
 }
@@ -512,7 +511,8 @@ static int settle(struct calm__sender *sender, struct calm__sending *sending,
         return 0;
     bool failed = sending->fate != CALM__ANSWERED;
     bool too_many = false;
-    for (size_t i = 0; i < (sending->weight ? sending->weight : 1); i++)
+    size_t weight = failed || !sending->weight ? 1 : sending->weight;
+    for (size_t i = 0; i < weight; i++)
         too_many |= calm__failures_add(&sender->failures, failed);
     if (!too_many)
         return 0;
@@ -523,36 +523,26 @@ static int settle(struct calm__sender *sender, struct calm__sending *sending,
             sender->failures.failed, CALM__FAILURES_WINDOW, sending->cause));
 }
 
-static int send_on(struct calm__sender *sender, struct calm__sending *sending)
+int calm__sender_send(
+    struct calm__sender *sender, struct calm__sending *sending)
 {
-    int64_t since = sending->since ? sending->since : calm_now();
-    struct judgement judgement = {.verdict = FAIL, .last = FAIL};
     bool once = false;
     int more = 1;
     calm__limit_request(&sender->limit);
     while (more > 0) {
+        struct judgement judgement;
         int rc = attempt(sender, sending, &judgement);
-        if (rc == -ETIMEDOUT) /* at the gate */
-            return settle(sender, sending, &judgement);
         if (rc < 0)
             return sender->stop && rc == sender->stop ? stopped(sender) : rc;
         more = judgement.verdict == AGAIN ||
                (judgement.verdict == AGAIN_ONCE && !once);
         once |= judgement.verdict == AGAIN_ONCE;
         if (more)
-            more = try_again(sender, sending, &judgement, since);
+            more = try_again(sender, sending, &judgement);
         if (more == 0)
             return settle(sender, sending, &judgement);
     }
     return more;
-}
-
-int calm__sender_send(
-    struct calm__sender *sender, struct calm__sending *sending)
-{
-    int rc = send_on(sender, sending);
-    probe_end(sender, sending);
-    return rc;
 }
 
 void calm__sending_clear(struct calm__sending *sending)

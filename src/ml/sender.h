@@ -33,11 +33,12 @@ struct calm__sender {
     bool reached; /* some answer has come, of whatever kind */
 
     /* Whether the server is there; see the gate in sender.c. */
-    bool gone;          /* nobody could be connected to, the last time */
     int unserved;       /* attempts in a row that nobody has worked on */
     int64_t away_since; /* the first of them */
-    int probes;         /* of them, made one at a time */
-    calm_mutex probing; /* held by the one who finds out */
+    int64_t gone_since; /* nobody can be connected to; 0: somebody could */
+    int probes;         /* attempts that were made one at a time, in a row */
+    bool probing;       /* one is under way */
+    calm_event gate;    /* pulses when that is over */
 
     /* Why the run must end: a code, with its sentence in STOP_CAUSE; 0 while
      * it need not. Waits for retries end when STOPPED is set. */
@@ -66,7 +67,8 @@ struct calm__sending {
     size_t weight; /* of its fate among the last 100; 0: 1. A batch that was
                     * split counts by its rows, or the bad ones, which stand
                     * alone, would outnumber the good ones, which do not */
-    int64_t since; /* when the first attempt for these rows was made; 0: now */
+    int64_t since; /* when the first attempt for these rows was made; 0: with
+                    * this; is set then */
 
     /* Reads a good answer: 0, CALM_EFORMAT or CALM_ELIMIT with a sentence when
      * it does not fit, which is asked for once more, or another code that
@@ -83,8 +85,8 @@ struct calm__sending {
     const char *code; /* a name for the cause; static */
 
     bool unbudgeted;    /* the budget of retries allowed no other attempt */
-    bool probes;        /* private: holds sender->probing */
-    int64_t gate_since; /* private: when it came to the gate */
+    bool probes;        /* private: it is the one who finds out */
+    int tries;          /* private: with those that are not counted */
 };
 
 /* Begins one whose public fields are set: AT_ONCE as in limit.h. */
