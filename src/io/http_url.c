@@ -168,11 +168,13 @@ const char *calm_http_url_show(const char *url, char *text, size_t size)
     if (size == 0)
         return text;
     size_t len = show(url, authority, text, 0, size);
-    if (!is_good && strchr(path, '@')) {
+    bool is_odd = !is_good || path == host || (user && *path == '/');
+    if (is_odd && strchr(path, '@')) {
         show(dots, dots + 3, text, len, size);
         return text;
     }
-    bool is_doubtful = has_port && memchr(path, '@', (size_t)(end - path));
+    bool is_doubtful = (has_port || authority == url) &&
+                       memchr(path, '@', (size_t)(end - path));
     len = show(host, is_doubtful ? path + 1 : end, text, len, size);
     if (is_doubtful)
         show(dots, dots + 3, text, len, size);

@@ -187,6 +187,26 @@ stop_servers
 check 'a server that is not there stops the run' exits 4 predict
 check 'and no row has failed' [ ! -e out.csv.errors.jsonl.calm-part ]
 
+# Killed while rows are under way, and started anew on its port.
+outage() { # SECONDS
+    serve --drill delay=5ms || return 1
+    rm -rf out.csv*
+    "$calm" predict rows.csv --url "$url/predict" -o out.csv \
+        --batch-size 4 --concurrency 4 2>err &
+    run=$!
+    while [ ! -s out.csv.calm-part ] && kill -0 $run; do sleep 0.02; done
+    port=$(cat port)
+    kill -KILL "$servers"
+    wait "$servers" 2>/dev/null
+    sleep "$1"
+    "$calm" serve model.json --port "$port" 2>serve.err &
+    servers=$!
+    wait $run || { cat err; return 1; }
+    cmp out.csv expected.csv && grep -q ' 0 failed' err &&
+        ! grep -q ' 0 retries' err
+}
+check 'a server that is away for four seconds fails no row' outage 4
+
 # A row's own failure is tried again when it was not the row's.
 retried() {
     serve --drill "poison=$number" || return 1
