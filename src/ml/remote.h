@@ -5,6 +5,7 @@
  *     remote_batch.c   a batch: samples, requests, splitting
  *     remote_answer.c  its results, as columns or lines
  *     sender.c         a request, until it has its fate
+ *     judge.c          what came of an attempt
  */
 #ifndef CALM_ML_REMOTE_H
 #define CALM_ML_REMOTE_H

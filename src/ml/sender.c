@@ -5,12 +5,11 @@
  * that the server asks for holds everybody back, plus a little chance for
  * each, or all would come back at once.
  */
-#include "ml/sender.h"
+#include "ml/judge.h"
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/random.h"
-#include "ml/hints.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -23,25 +22,6 @@ enum { AWAY = 5 }; /* attempts in a row by which a server seems to be away */
  * meanwhile at the least. */
 static const int64_t patience = 30 * CALM_S;
 static const int64_t look_most = 2 * CALM_S;
-
-enum verdict {
-    GOOD,
-    REFUSE,     /* wrong for these rows */
-    FAIL,       /* for good */
-    AGAIN,      /* if attempts, time and budget allow it */
-    AGAIN_ONCE, /* if it has not been tried so before, else REFUSE */
-    STOP,       /* the whole run */
-};
-
-/* What came of one attempt. */
-struct judgement {
-    enum verdict verdict;
-    enum verdict last; /* of AGAIN: what it is without a further attempt */
-    enum calm__pressure pressure;
-    int64_t hint;  /* the wait that the server has asked for, or -1 */
-    bool unserved; /* nobody has worked on it: no server, or too busy a one */
-    bool unsent;   /* not a byte of it has left */
-};
 
 void calm__sender_init(struct calm__sender *sender, size_t at_once)
 {
@@ -95,62 +75,10 @@ static int stop_for(
 
 /* ---- judging ---- */
 
-static enum verdict judge_status(int status)
-{
-    switch (status) {
-    case 200 ... 299:
-        return GOOD;
-    case 400:
-    case 413:
-    case 422:
-        return REFUSE;
-    case 401:
-    case 403:
-        return STOP;
-    case 408:
-    case 425:
-    case 429:
-    case 500:
-    case 502:
-    case 503:
-    case 504:
-        return AGAIN;
-    default: /* also a redirect: a POST is not to be sent elsewhere */
-        return FAIL;
-    }
-}
-
-static bool is_unserved(int status)
-{
-    return status == 429 || (status >= 502 && status <= 504);
-}
-
-static void judge_answer(struct calm__sending *sending,
-    const struct calm__hints *hints, struct judgement *judgement)
-{
-    const calm_http_response *response = &sending->response;
-    struct calm__api_error error;
-    calm__api_error_read(response->body.data, response->body.len, &error);
-    enum verdict verdict = judge_status(response->status);
-    judgement->verdict = verdict;
-    judgement->last = verdict == AGAIN ? FAIL : verdict;
-    judgement->unserved = is_unserved(response->status);
-    if (verdict != GOOD && verdict != STOP && hints->should_retry >= 0)
-        judgement->verdict = hints->should_retry ? AGAIN : judgement->last;
-    if (error.quota)
-        judgement->verdict = STOP;
-    if (response->status == 429 || response->status == 503)
-        judgement->pressure = CALM__PRESSURE_HIGH;
-    sending->code = error.quota ? "insufficient_quota" : "http_error";
-    snprintf(sending->cause, sizeof sending->cause, "status %d%s%s%s%s%s",
-        response->status, *error.message ? ": " : "", error.message,
-        *error.code ? " (" : "", error.code, *error.code ? ")" : "");
-}
-
 /* A good status, but is it an answer? */
 static int judge_good(struct calm__sender *sender,
     struct calm__sending *sending, const struct calm__pass *pass,
-    struct judgement *judgement)
+    struct calm__judgement *judgement)
 {
     double tokens = -1;
     int rc = sending->read
@@ -159,10 +87,10 @@ static int judge_good(struct calm__sender *sender,
     if (tokens >= 0)
         calm__limit_used(&sender->limit, pass, tokens);
     judgement->pressure = CALM__PRESSURE_NONE;
-    judgement->verdict = GOOD;
+    judgement->verdict = CALM__GOOD;
     if (rc == CALM_EFORMAT || rc == CALM_ELIMIT) {
-        judgement->verdict = AGAIN_ONCE;
-        judgement->last = REFUSE;
+        judgement->verdict = CALM__AGAIN_ONCE;
+        judgement->last = CALM__REFUSE;
         sending->code = "malformed_answer";
         snprintf(sending->cause, sizeof sending->cause,
             "status %d, malformed answer: %s", sending->response.status,
@@ -170,57 +98,6 @@ static int judge_good(struct calm__sender *sender,
         return 0;
     }
     return rc;
-}
-
-/* Without an answer. What is wrong on this machine ends the run. */
-static int judge_error(struct calm__sender *sender,
-    struct calm__sending *sending, int rc, struct judgement *judgement)
-{
-    judgement->unsent = !sending->response.sent;
-    switch (rc) {
-    case -ETIMEDOUT:
-        judgement->pressure = CALM__PRESSURE_HIGH;
-        judgement->verdict = AGAIN;
-        judgement->unserved = true;
-        sending->code = "timeout";
-        break;
-    case -ENOENT: /* the name is not known, or not any more */
-        if (!sender->reached) {
-            sending->code = "connection_error";
-            break;
-        }
-        __attribute__((fallthrough));
-    case -EAGAIN:
-    case -ECONNREFUSED:
-    case -ECONNRESET:
-    case -ECONNABORTED:
-    case -EPIPE:
-    case -ENODATA:
-    case -EHOSTUNREACH:
-    case -ENETUNREACH:
-    case -ENETDOWN:
-        judgement->verdict = AGAIN;
-        judgement->unserved = true;
-        sending->code = "connection_error";
-        break;
-    case CALM_EHTTP:
-        judgement->verdict = AGAIN_ONCE;
-        judgement->last = REFUSE;
-        sending->code = "malformed_answer";
-        break;
-    case CALM_ELIMIT: /* fewer rows may have a smaller answer */
-        judgement->verdict = judgement->last = REFUSE;
-        sending->code = "answer_too_large";
-        break;
-    case CALM_ETLS:
-        judgement->verdict = STOP;
-        sending->code = "tls_error";
-        break;
-    default:
-        return rc;
-    }
-    snprintf(sending->cause, sizeof sending->cause, "%s", calm_message(rc));
-    return 0;
 }
 
 /* ---- what the headers say ---- */
@@ -353,7 +230,7 @@ static int exchange(struct calm__sender *sender, struct calm__sending *sending)
 /* Of what could not even be sent nothing is the fault of these rows: it is no
  * attempt of theirs, if the server has ever been there. */
 static void presence_note(struct calm__sender *sender,
-    struct calm__sending *sending, const struct judgement *judgement)
+    struct calm__sending *sending, const struct calm__judgement *judgement)
 {
     bool unsent = judgement->unserved && judgement->unsent;
     int64_t now = calm_now();
@@ -391,14 +268,14 @@ static int enter(struct calm__sender *sender, struct calm__sending *sending,
 
 /* The place in the limit is given back in any case. */
 static int attempt(struct calm__sender *sender, struct calm__sending *sending,
-    struct judgement *judgement)
+    struct calm__judgement *judgement)
 {
     struct calm__pass pass;
     int rc = enter(sender, sending, &pass);
     if (rc < 0)
         return rc;
-    *judgement = (struct judgement){.verdict = FAIL,
-        .last = FAIL,
+    *judgement = (struct calm__judgement){.verdict = CALM__FAIL,
+        .last = CALM__FAIL,
         .pressure = CALM__PRESSURE_OTHER,
         .hint = -1};
     calm_http_response_clear(&sending->response);
@@ -410,14 +287,14 @@ static int attempt(struct calm__sender *sender, struct calm__sending *sending,
     rc = exchange(sender, sending);
     sender->reached |= rc == 0 || sending->response.sent;
     if (rc < 0) {
-        rc = judge_error(sender, sending, rc, judgement);
+        rc = calm__judge_error(sending, rc, sender->reached, judgement);
     } else {
         struct calm__hints hints;
         read_hints(sender, &sending->response, &hints);
-        judge_answer(sending, &hints, judgement);
-        if (judgement->verdict == AGAIN)
+        calm__judge_answer(sending, &hints, judgement);
+        if (judgement->verdict == CALM__AGAIN)
             judgement->hint = calm__hints_wait(&hints);
-        if (judgement->verdict == GOOD)
+        if (judgement->verdict == CALM__GOOD)
             rc = judge_good(sender, sending, &pass, judgement);
     }
     if (rc == 0)
@@ -449,7 +326,7 @@ static bool may_try_again(const struct calm__sender *sender,
 /* Waits for the next attempt. Returns 1 to make it, 0 to give up, or a code
  * that ends the run. */
 static int try_again(struct calm__sender *sender, struct calm__sending *sending,
-    const struct judgement *judgement)
+    const struct calm__judgement *judgement)
 {
     int64_t hint = judgement->hint, now = calm_now();
     if (sender->stop) /* meanwhile: its rows are left */
@@ -481,10 +358,10 @@ static int try_again(struct calm__sender *sender, struct calm__sending *sending,
 
 /* ---- the fate ---- */
 
-static enum verdict fate_of(const struct judgement *judgement)
+static enum calm__verdict fate_of(const struct calm__judgement *judgement)
 {
-    bool again =
-        judgement->verdict == AGAIN || judgement->verdict == AGAIN_ONCE;
+    bool again = judgement->verdict == CALM__AGAIN ||
+                 judgement->verdict == CALM__AGAIN_ONCE;
     return again ? judgement->last : judgement->verdict;
 }
 
@@ -495,16 +372,16 @@ static void cause_add(struct calm__sending *sending, const char *text)
 }
 
 static int settle(struct calm__sender *sender, struct calm__sending *sending,
-    const struct judgement *judgement)
+    const struct calm__judgement *judgement)
 {
-    enum verdict verdict = fate_of(judgement);
-    sending->fate = verdict == GOOD     ? CALM__ANSWERED
-                    : verdict == REFUSE ? CALM__REFUSED
-                                        : CALM__FAILED;
+    enum calm__verdict verdict = fate_of(judgement);
+    sending->fate = verdict == CALM__GOOD     ? CALM__ANSWERED
+                    : verdict == CALM__REFUSE ? CALM__REFUSED
+                                              : CALM__FAILED;
     /* Where nobody has ever been the rows are better left than failed. */
-    if (verdict == STOP || (verdict == FAIL && !sender->reached))
+    if (verdict == CALM__STOP || (verdict == CALM__FAIL && !sender->reached))
         return stop_for(sender, sending);
-    if (verdict == FAIL && sending->unbudgeted)
+    if (verdict == CALM__FAIL && sending->unbudgeted)
         cause_add(sending, " (the budget of retries is used up)");
     if ((sending->fate == CALM__REFUSED && sending->divisible) ||
         sending->uncounted)
@@ -530,13 +407,13 @@ int calm__sender_send(
     int more = 1;
     calm__limit_request(&sender->limit);
     while (more > 0) {
-        struct judgement judgement;
+        struct calm__judgement judgement;
         int rc = attempt(sender, sending, &judgement);
         if (rc < 0)
             return sender->stop && rc == sender->stop ? stopped(sender) : rc;
-        more = judgement.verdict == AGAIN ||
-               (judgement.verdict == AGAIN_ONCE && !once);
-        once |= judgement.verdict == AGAIN_ONCE;
+        more = judgement.verdict == CALM__AGAIN ||
+               (judgement.verdict == CALM__AGAIN_ONCE && !once);
+        once |= judgement.verdict == CALM__AGAIN_ONCE;
         if (more)
             more = try_again(sender, sending, &judgement);
         if (more == 0)

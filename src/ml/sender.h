@@ -1,7 +1,7 @@
 /* ml/sender.h - a request to an API, sent until it has its fate
  *
  * The one layer that tries again. What is tried again, when, and how often
- * stands in docs/errors.md; the table in sender.c is the same.
+ * stands in docs/errors.md; the table in judge.c is the same.
  *
  *     enter the limit -> send -> judge -+-> answered
  *          ^                            +-> refused: wrong for these rows
