@@ -139,7 +139,7 @@ static void siblings_remove(struct calm_task **list, struct calm_task *task)
         *list = task->sibling_next;
 }
 
-static const char no_memory[] = "no memory for a task";
+#define NO_MEMORY "no memory for a task"
 
 static struct calm_task *child_new(
     struct calm__group *group, calm_fn *fn, void *arg)
@@ -163,7 +163,7 @@ calm_task *calm_spawn(calm_group *opaque, calm_fn *fn, void *arg)
         return NULL;
     struct calm_task *task = child_new(group, fn, arg);
     if (!task)
-        calm__group_fail(group, -ENOMEM, calm__error_new(-ENOMEM, no_memory));
+        calm__group_fail(group, -ENOMEM, calm__error_new(-ENOMEM, NO_MEMORY));
     return task;
 }
 
@@ -171,15 +171,14 @@ struct calm_task *calm__spawn_slot(
     calm_group *opaque, calm_fn *fn, void *arg, calm_result *slot)
 {
     struct calm__group *group = (void *)opaque;
-    struct calm_task *task =
-        group->aborted ? NULL : child_new(group, fn, arg);
+    struct calm_task *task = group->aborted ? NULL : child_new(group, fn, arg);
     if (task) {
         task->slot = slot;
         return task;
     }
-    *slot = (calm_result){.code = group->aborted ? -ECANCELED : -ENOMEM};
+    *slot = (calm_result){.code = -ECANCELED};
     if (!group->aborted)
-        strcpy(slot->message, no_memory);
+        *slot = (calm_result){-ENOMEM, NO_MEMORY};
     return NULL;
 }
 

@@ -10,16 +10,14 @@ enum calm__verdict {
     CALM__REFUSE,     /* wrong for these rows */
     CALM__FAIL,       /* for good */
     CALM__AGAIN,      /* if attempts, time and budget allow it */
-    CALM__AGAIN_ONCE, /* if it has not been tried so before, else CALM__REFUSE
-                       */
+    CALM__AGAIN_ONCE, /* if it has not been tried so before */
     CALM__STOP,       /* the whole run */
 };
 
 /* What came of one attempt. */
 struct calm__judgement {
     enum calm__verdict verdict;
-    enum calm__verdict
-        last; /* of CALM__AGAIN: what it is without a further attempt */
+    enum calm__verdict last; /* what it is without a further attempt */
     enum calm__pressure pressure;
     int64_t hint;  /* the wait that the server has asked for, or -1 */
     bool unserved; /* nobody has worked on it: no server, or too busy a one */

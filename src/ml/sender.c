@@ -176,11 +176,12 @@ static void probe_end(
     gate_pulse(sender);
 }
 
-/* When patience is over nobody waits any more, to have it behind them. */
+/* When patience is over nobody waits any more, to have it behind them: but
+ * where nobody can be connected to there is a patience of its own. */
 static int64_t probe_wait(const struct calm__sender *sender)
 {
     int64_t wait = calm_retry_wait(&sender->retry, sender->probes);
-    if (calm_now() - sender->away_since > patience)
+    if (!sender->gone_since && calm_now() - sender->away_since > patience)
         return 0;
     return calm__random_upto(wait < look_most ? wait : look_most);
 }
@@ -344,10 +345,10 @@ static int try_again(struct calm__sender *sender, struct calm__sending *sending,
         return stop_for(sender, sending);
     if (!may_try_again(sender, sending, wait))
         return 0;
-    if (is_away(sender)) /* to the gate; or it has been away for too long */
-        return now - sender->away_since <= patience;
     bool is_free =
         judgement->unsent && waits_for_server(sender) && sender->reached;
+    if (is_away(sender)) /* to the gate; or it has been away for too long */
+        return is_free || now - sender->away_since <= patience;
     if (!is_free && !calm__limit_retry(&sender->limit)) {
         sending->unbudgeted = true;
         return 0;
