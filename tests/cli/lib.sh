@@ -37,6 +37,20 @@ skip() { # REASON
     exit 77
 }
 
+# A model, 2,000 rows for it, and what it makes of them: model.json, held.csv,
+# rows.csv, and expected.csv as an API answers.
+two_thousand_rows() {
+    "$build/tools/train" "$source_root/examples/data/breast_cancer.csv" label \
+        sample_id model.json held.csv >/dev/null || return 1
+    awk -F, 'NR == 1 { print; next }
+        { rows[NR] = $0 }
+        END { for (i = 0; i < 2000; i++) {
+            row = rows[2 + i % (NR - 1)]; sub(/^[^,]*/, i, row); print row } }' \
+        held.csv >rows.csv
+    "$calm" predict rows.csv --model model.json -o embedded.csv 2>/dev/null &&
+        cut -d, -f1,2 embedded.csv >expected.csv
+}
+
 finish() {
     exit "$bad"
 }

@@ -11,16 +11,7 @@ PATH=$PATH:/usr/sbin
 command -v nginx >/dev/null || skip "no nginx (Debian's package is nginx-light)"
 command -v openssl >/dev/null || skip "no openssl to make a certificate"
 
-"$build/tools/train" "$source_root/examples/data/breast_cancer.csv" label \
-    sample_id model.json held.csv >/dev/null || exit 1
-awk -F, 'NR == 1 { print; next }
-    { rows[NR] = $0 }
-    END { for (i = 0; i < 2000; i++) {
-        row = rows[2 + i % (NR - 1)]; sub(/^[^,]*/, i, row); print row } }' \
-    held.csv >rows.csv
-"$calm" predict rows.csv --model model.json -o embedded.csv 2>/dev/null ||
-    exit 1
-cut -d, -f1,2 embedded.csv >expected.csv
+two_thousand_rows || exit 1
 openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out ca.pem -days 2 \
     -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1 \
     2>/dev/null || exit 1
