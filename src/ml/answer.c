@@ -149,7 +149,7 @@ static int row_answer(const struct calm__answer *answer, struct place *place)
 {
     struct calm__batch *batch = place->batch;
     struct calm__predictor *predictor = answer->predictor;
-    int rc = calm__batch_cells_next(batch, NULL);
+    int rc = calm__batch_cells_again(batch, place->index);
     if (rc < 0)
         return rc;
     place->row = &batch->rows[place->index];
@@ -177,7 +177,6 @@ int calm__answer_batch(
         .id = answer->id_is_row ? NULL : batch->cells,
         .kept = batch->cells + first + answer->has_truth};
     int rc = 0;
-    calm__batch_cells_begin(batch);
     for (; rc >= 0 && place.index < batch->count; place.index++) {
         rc = row_answer(answer, &place);
         batch->rows[place.index].out_end = batch->out.len;

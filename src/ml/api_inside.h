@@ -98,6 +98,8 @@ enum calm__number {
 bool calm__api_is_nothing(
     const struct calm__api *api, const struct calm__cell *cell);
 
+/* *ret_value is only set with CALM__NUMBER_VALUE: most that are sent as JSON go
+ * as the text that they are, and reading them would cost more than all else. */
 enum calm__number calm__api_number(const struct calm__api *api,
     const struct calm__cell *cell, double *ret_value);
 

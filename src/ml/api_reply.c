@@ -17,10 +17,7 @@
 #include "base/fault.h"
 #include "io/json.h"
 
-#include <calm/number.h>
-
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -225,14 +222,10 @@ int calm__reply_rows(const struct calm__reply *reply,
 struct calm__cell calm__api_result_cell(
     const calm_bytes *text, const struct calm__api_result *result)
 {
-    struct calm__cell cell = {
+    return (struct calm__cell){
         .text = calm_bytes_text(text) + result->start,
         .len = result->len,
         .json = result->json,
         .absent = result->absent,
-        .number = NAN,
     };
-    if (cell.absent || calm_double_parse(cell.text, cell.len, &cell.number) < 0)
-        cell.number = NAN;
-    return cell;
 }

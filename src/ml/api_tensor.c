@@ -114,6 +114,17 @@ static bool whole_fits(const struct calm__type *type, struct whole whole)
     return whole.size <= most + whole.negative;
 }
 
+/* As calm__api_number(), and the value of a number of JSON, too; else NaN. */
+static enum calm__number value_of(const struct calm__api *api,
+    const struct calm__cell *cell, double *ret_value)
+{
+    *ret_value = NAN;
+    enum calm__number number = calm__api_number(api, cell, ret_value);
+    if (number == CALM__NUMBER_JSON)
+        *ret_value = calm__cell_number(cell);
+    return number;
+}
+
 /* 7.0 is a whole number, too, as long as doubles can tell it from 7.1. */
 static int whole_of(const struct calm__api *api, size_t column,
     const struct calm__type *type, const struct calm__cell *cell,
@@ -121,7 +132,7 @@ static int whole_of(const struct calm__api *api, size_t column,
 {
     double value;
     char is[64];
-    enum calm__number number = calm__api_number(api, cell, &value);
+    enum calm__number number = value_of(api, cell, &value);
     if (number == CALM__NUMBER_NONE)
         return calm__api_refuse(
             api, column, cell, "is no value, and integers have none for it");
@@ -155,7 +166,7 @@ static int bool_of(const struct calm__api *api, size_t column,
         return 0;
     }
     double value;
-    enum calm__number number = calm__api_number(api, cell, &value);
+    enum calm__number number = value_of(api, cell, &value);
     if ((number != CALM__NUMBER_JSON && number != CALM__NUMBER_VALUE) ||
         (value != 0 && value != 1))
         return calm__api_refuse(
@@ -170,11 +181,9 @@ static int float_of(const struct calm__api *api, size_t column,
     enum calm__number *ret_number, double *ret_value)
 {
     double value;
-    *ret_number = calm__api_number(api, cell, &value);
+    *ret_number = value_of(api, cell, &value);
     if (*ret_number == CALM__NUMBER_NOT)
         return calm__api_refuse(api, column, cell, "is not a number");
-    if (*ret_number == CALM__NUMBER_NONE)
-        value = NAN;
     bool lost = type->size == 8   ? isinf(value)
                 : type->size == 4 ? isinf((float)value)
                                   : fabs(value) >= 65520;

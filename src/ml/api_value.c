@@ -200,7 +200,6 @@ enum calm__number calm__api_number(const struct calm__api *api,
     char first = cell->absent || cell->len == 0 ? '\0' : *cell->text;
     bool number =
         cell->json && (first == '-' || (first >= '0' && first <= '9'));
-    *ret_value = cell->number;
     /* Nobody's texts for "nothing" are numbers but those that were asked for.
      */
     if ((!number || api->opts.missing) && is_missing(api, cell))

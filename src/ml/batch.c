@@ -37,6 +37,8 @@ void calm__batch_free(struct calm__batch *batch)
     free(batch->spans);
     free(batch->cells);
     free(batch->rows);
+    free(batch->notes);
+    calm_bytes_clear(&batch->note_text);
     calm_bytes_clear(&batch->out);
     calm_bytes_clear(&batch->errors);
     free(batch);
@@ -72,6 +74,9 @@ void calm__batch_reset(struct calm__batch *batch)
     for (size_t i = 0; i < batch->span_count; i++)
         calm__chunk_release(batch->dataset, batch->spans[i].chunk);
     batch->span_count = batch->cut = batch->count = 0;
+    batch->has_notes = false;
+    batch->note_count = 0;
+    calm_bytes_reset(&batch->note_text);
     kept_free(batch);
     calm_bytes_reset(&batch->out);
     calm_bytes_reset(&batch->errors);
@@ -101,11 +106,16 @@ struct calm__batch *calm__batch_part(struct calm__batch *batch)
         .span_room = batch->span_room,
         .reader = batch->reader,
         .cells = batch->cells,
+        .notes = batch->notes,
+        .note_room = batch->note_room,
+        .note_text = batch->note_text,
         .own = batch->own};
     batch->spans = NULL;
     batch->span_count = batch->span_room = 0;
     batch->reader = NULL;
     batch->cells = NULL;
+    batch->notes = NULL;
+    batch->note_text = (calm_bytes){0};
     batch->own = NULL;
     calm__batch_reset(rest);
     shrink(&batch->out);
@@ -185,4 +195,54 @@ int calm__batch_cells_next(struct calm__batch *batch, struct calm__row *ret_row)
             batch->reader, &batch->spans[++batch->reading].block);
     }
     return rc > 0 && ret_row && cause_keep(batch, ret_row) < 0 ? -ENOMEM : rc;
+}
+
+/* ---- notes ---- */
+
+static int notes_reserve(struct calm__batch *batch, size_t more)
+{
+    size_t wanted = batch->note_count + more;
+    if (wanted <= batch->note_room)
+        return 0;
+    size_t room = batch->cut * more > wanted ? batch->cut * more : wanted;
+    void *notes = calm__realloc(batch->notes, room * sizeof *batch->notes);
+    if (!notes)
+        return calm_fail(-ENOMEM, "no memory for a batch of rows");
+    batch->notes = notes;
+    batch->note_room = room;
+    return 0;
+}
+
+int calm__batch_note(struct calm__batch *batch, size_t count)
+{
+    int rc = notes_reserve(batch, count);
+    batch->has_notes = true;
+    batch->noted = count;
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        const struct calm__cell *cell = &batch->cells[i];
+        batch->notes[batch->note_count++] =
+            (struct calm__note){.start = batch->note_text.len,
+                .len = cell->len,
+                .json = cell->json,
+                .absent = cell->absent};
+        rc = calm_bytes_append(&batch->note_text, cell->text, cell->len);
+    }
+    return rc;
+}
+
+int calm__batch_cells_again(struct calm__batch *batch, size_t index)
+{
+    if (!batch->has_notes) {
+        if (index == 0)
+            calm__batch_cells_begin(batch);
+        return calm__batch_cells_next(batch, NULL);
+    }
+    const struct calm__note *notes = batch->notes + index * batch->noted;
+    for (size_t i = 0; i < batch->noted; i++)
+        batch->cells[i] = (struct calm__cell){
+            .text = calm_bytes_text(&batch->note_text) + notes[i].start,
+            .len = notes[i].len,
+            .json = notes[i].json,
+            .absent = notes[i].absent};
+    return 1;
 }

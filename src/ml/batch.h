@@ -24,6 +24,12 @@ struct calm__quality {
     double squared_error;
 };
 
+/* A cell that is remembered: its text is a piece of the batch's notes. */
+struct calm__note {
+    size_t start, len;
+    bool json, absent;
+};
+
 struct calm__batch {
     struct calm__batch *next; /* among the spare ones */
     struct calm__dataset *dataset;
@@ -43,6 +49,12 @@ struct calm__batch {
      * skipped. There is room for all. */
     struct calm__row *rows;
     size_t count, room;
+
+    /* The first NOTED cells of each row, for its answer. */
+    bool has_notes;
+    struct calm__note *notes;
+    size_t noted, note_count, note_room;
+    calm_bytes note_text;
 
     calm_bytes out, errors; /* as they will be written */
     uint64_t ok, failed;
@@ -89,6 +101,16 @@ int calm__batch_floats(
 void calm__batch_cells_begin(struct calm__batch *batch);
 int calm__batch_cells_next(
     struct calm__batch *batch, struct calm__row *ret_row);
+
+/* Notes the first COUNT cells of the row that was just read, so that its answer
+ * can be put without reading it again. For each row in turn, and the same COUNT
+ * for all. Returns 0 or -ENOMEM. */
+int calm__batch_note(struct calm__batch *batch, size_t count);
+
+/* Puts the cells of row INDEX into CELLS: those that were noted, or, where none
+ * were, all that are read again; the rows are asked for in turn, from 0. The
+ * same returns as calm__batch_cells_next(). */
+int calm__batch_cells_again(struct calm__batch *batch, size_t index);
 
 /* A copy of TEXT that lives as long as the batch has its rows, for causes.
  * NULL without memory. */

@@ -11,7 +11,10 @@
 #include "base/fault.h"
 #include "io/input.h"
 
+#include <calm/number.h>
+
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -206,8 +209,10 @@ int calm__dataset_open(
         return calm_fail(-ENOMEM, "no memory for a dataset");
     *dataset = (struct calm__dataset){.path = opts->path, .csv = opts->csv};
     int rc = calm_input_open(opts->path, &dataset->input);
-    if (rc == 0)
+    if (rc == 0) {
+        dataset->is_file = calm_input_size(dataset->input) > 0;
         rc = read_head(dataset);
+    }
     if (rc < 0) {
         calm__dataset_close(dataset);
         return rc;
@@ -313,10 +318,22 @@ calm_file *calm__dataset_file(const struct calm__dataset *dataset)
 
 bool calm__dataset_is_file(const struct calm__dataset *dataset)
 {
-    return calm_input_size(dataset->input) > 0;
+    return dataset->is_file;
 }
 
 /* ---- readers ---- */
+
+double calm__cell_number(const struct calm__cell *cell)
+{
+    char first = cell->absent || cell->len == 0 ? '\0' : *cell->text;
+    double number;
+    if (cell->json && (first == 't' || first == 'f'))
+        return first == 't';
+    if (first == '\0' ||
+        calm_double_parse(cell->text, cell->len, &number) < 0)
+        return NAN;
+    return number;
+}
 
 struct calm__rows *calm__rows_new(const struct calm__dataset *dataset)
 {

@@ -46,10 +46,13 @@ struct calm__row {
 struct calm__cell {
     const char *text;
     size_t len;
-    bool json;     /* the text is JSON as it stands and not a string */
-    bool absent;   /* there is no such member, or null */
-    double number; /* NaN when it is none */
+    bool json;   /* the text is JSON as it stands and not a string */
+    bool absent; /* there is no such member, or null */
 };
+
+/* The number that a cell is; 1 and 0 for true and false of JSON; NaN when it is
+ * none. */
+double calm__cell_number(const struct calm__cell *cell);
 
 struct calm__dataset;
 struct calm__rows;

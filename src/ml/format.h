@@ -34,6 +34,7 @@ struct calm__dataset {
     const struct calm__format *format;
     const char *path;
     struct calm_input *input;
+    bool is_file; /* and not a pipe */
     calm_csv_opts csv;
     void *cutter;
     char **names;

@@ -4,10 +4,7 @@
 #include "base/error.h"
 #include "base/fault.h"
 
-#include <calm/number.h>
-
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -159,7 +156,7 @@ static int csv_cells_next(struct calm__rows *rows, struct calm__cell *cells,
             .cause = record.cause};
     for (size_t i = 0; i < dataset->choice->cell_count; i++) {
         size_t column = dataset->cell_columns[i];
-        cells[i] = (struct calm__cell){.absent = true, .number = NAN};
+        cells[i] = (struct calm__cell){.absent = true};
         if (record.status < 0 || column >= record.count)
             continue;
         const calm_csv_field *field = &record.fields[column];
@@ -169,8 +166,6 @@ static int csv_cells_next(struct calm__rows *rows, struct calm__cell *cells,
         /* A text that JSON would write as a number goes out as one. */
         cells[i].json =
             !field->quoted && is_json_number(field->text, field->len);
-        if (calm_double_parse(field->text, field->len, &cells[i].number) < 0)
-            cells[i].number = NAN;
     }
     return 1;
 }

@@ -220,7 +220,7 @@ static int jsonl_cells_next(struct calm__rows *rows, struct calm__cell *cells,
             .status = record.status,
             .cause = record.cause};
     for (size_t i = 0; i < rows->dataset->choice->cell_count; i++) {
-        cells[i] = (struct calm__cell){.absent = true, .number = NAN};
+        cells[i] = (struct calm__cell){.absent = true};
         if (record.status < 0)
             continue;
         const calm_json_field *field = &record.fields[i];
@@ -229,10 +229,6 @@ static int jsonl_cells_next(struct calm__rows *rows, struct calm__cell *cells,
         cells[i].text = field->text;
         cells[i].len = field->len;
         cells[i].json = field->kind != CALM_JSON_STRING;
-        cells[i].number = field->number;
-        if (field->kind == CALM_JSON_STRING &&
-            calm_double_parse(field->text, field->len, &cells[i].number) < 0)
-            cells[i].number = NAN;
     }
     return 1;
 }

@@ -266,12 +266,13 @@ static void model_compare(struct calm__predictor *predictor,
 {
     const struct model_predictor *self = model_of(predictor);
     const float *values = values_of(self, batch, index);
-    if (isnan(truth->number))
+    double expected = calm__cell_number(truth);
+    if (isnan(expected))
         return;
     int label = calm_model_label(self->model, values);
-    double difference = values[0] - truth->number;
+    double difference = values[0] - expected;
     batch->quality.compared++;
-    batch->quality.right += label >= 0 && label == truth->number;
+    batch->quality.right += label >= 0 && label == expected;
     batch->quality.squared_error += difference * difference;
 }
 

@@ -24,16 +24,15 @@ static struct calm__cell result_of(
 
 /* A probability is right when it is on the side of the truth; other answers
  * when they are the truth, as a number or as a text. */
-static bool is_right(
-    const struct calm__cell *result, const struct calm__cell *truth)
+static bool is_right(const struct calm__cell *result, double answer,
+    const struct calm__cell *truth, double expected)
 {
-    double answer = result->number;
-    if (isnan(answer) || isnan(truth->number))
+    if (isnan(answer) || isnan(expected))
         return result->len == truth->len &&
                memcmp(result->text, truth->text, truth->len) == 0;
-    if (answer > 0 && answer < 1 && (truth->number == 0 || truth->number == 1))
-        return (answer > 0.5) == (truth->number == 1);
-    return answer == truth->number;
+    if (answer > 0 && answer < 1 && (expected == 0 || expected == 1))
+        return (answer > 0.5) == (expected == 1);
+    return answer == expected;
 }
 
 void calm__remote_compare(struct calm__predictor *predictor,
@@ -43,11 +42,13 @@ void calm__remote_compare(struct calm__predictor *predictor,
     struct calm__cell result = result_of(batch, index);
     if (truth->absent || truth->len == 0)
         return;
-    if (truth->number != floor(truth->number) && !isnan(truth->number))
+    double answer = calm__cell_number(&result);
+    double expected = calm__cell_number(truth);
+    if (expected != floor(expected) && !isnan(expected))
         remote->inexact = true;
-    double difference = result.number - truth->number;
+    double difference = answer - expected;
     batch->quality.compared++;
-    batch->quality.right += is_right(&result, truth);
+    batch->quality.right += is_right(&result, answer, truth, expected);
     if (!isnan(difference))
         batch->quality.squared_error += difference * difference;
 }

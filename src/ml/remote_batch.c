@@ -133,21 +133,26 @@ int calm__remote_prepare(
 {
     struct calm__remote *remote = remote_of(predictor);
     struct calm__remote_batch *own = batch->own;
+    size_t noted =
+        predictor->first_cell + (predictor->lines ? CALM__LINE_CUSTOM_ID + 1 : 0);
     int rc = own_reserve(own, batch->cut);
-    if (rc == 0)
-        rc = calm__batch_floats(batch, NULL, 0);
     if (rc < 0)
         return rc;
     calm_bytes_reset(&own->samples);
     calm_bytes_reset(&own->text);
     own->sent_count = 0;
+    batch->count = 0;
     calm__batch_cells_begin(batch);
-    for (size_t i = 0; rc >= 0 && i < batch->count; i++) {
-        rc = calm__batch_cells_next(batch, NULL);
-        if (rc >= 0)
-            rc = row_sample(remote, batch, &batch->rows[i], i);
+    while ((rc = calm__batch_cells_next(batch, &batch->rows[batch->count])) >
+           0) {
+        size_t index = batch->count++;
+        rc = calm__batch_note(batch, noted);
+        if (rc == 0)
+            rc = row_sample(remote, batch, &batch->rows[index], index);
+        if (rc < 0)
+            return rc;
     }
-    return rc < 0 ? rc : 0;
+    return rc;
 }
 
 /* ---- requests ---- */

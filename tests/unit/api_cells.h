@@ -6,9 +6,6 @@
 
 #include "ml/api.h"
 
-#include <calm/number.h>
-
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,8 +20,6 @@ static inline void cells_of(const char *line, struct calm__cell *cells)
         bool spaces = len > 0 && (line[0] <= ' ' || line[len - 1] <= ' ');
         cells[i].json = !spaces && calm_json_check(line, len, NULL) == 0 &&
                         (line[0] == '-' || (line[0] >= '0' && line[0] <= '9'));
-        if (calm_double_parse(line, len, &cells[i].number) < 0)
-            cells[i].number = NAN;
         line += len + (line[len] == ',');
     }
 }
@@ -40,7 +35,6 @@ static inline void cells_of_object(const calm_json_doc *doc,
         cells[i] = (struct calm__cell){
             .absent = kind == CALM_JSON_MISSING || kind == CALM_JSON_NULL,
             .json = kind != CALM_JSON_STRING,
-            .number = calm_json_number(value),
         };
         cells[i].text = kind == CALM_JSON_STRING
                             ? calm_json_text(value, &cells[i].len)

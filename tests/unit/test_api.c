@@ -8,6 +8,7 @@
 #include "fail_alloc.h"
 
 #include <errno.h>
+#include <math.h>
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -387,9 +388,9 @@ static void results_are_appended(void **state)
     struct calm__cell first = calm__api_result_cell(&text, &results[0]);
     struct calm__cell second = calm__api_result_cell(&text, &results[1]);
     assert_memory_equal(first.text, "10", 2);
-    assert_true(first.json && first.number == 10);
+    assert_true(first.json && calm__cell_number(&first) == 10);
     assert_memory_equal(second.text, "b", 1);
-    assert_true(!second.json && isnan(second.number));
+    assert_true(!second.json && isnan(calm__cell_number(&second)));
     calm_bytes_clear(&text);
     calm__api_close(api);
 }
