@@ -1,5 +1,6 @@
 #!/bin/sh
-# serve.sh BUILD - calm serve under wrk, with and without dynamic batching
+# serve.sh BUILD - calm serve under wrk, with and without dynamic batching, and
+# calm predict against it
 #
 # Prints lines as bench.h has them. The floor is --max-batch 1: each row is
 # predicted alone. wrk runs on the same processors, and takes its share.
@@ -27,21 +28,38 @@ request() { # ROWS
 request 1 >one.lua
 request 32 >many.lua
 
+serve() { # OPTION...
+    "$build/cli/calm" serve model.json --port 0 --port-file port --quiet "$@" &
+    server=$!
+    until [ -s port ]; do sleep 0.05; done
+    url=http://127.0.0.1:$(cat port)/predict
+}
+
+serve_end() {
+    kill "$server"
+    wait "$server" 2>/dev/null || true
+}
+
+ask() { # AWK WRK-OPTION...
+    program=$1
+    shift
+    wrk -t 1 -d "$seconds" --latency "$@" "$url" | awk "$program"
+}
+
+median() {
+    sort -n "$@" | sed -n 2p
+}
+
 # The median of three of what awk prints for wrk's words.
 measure() { # AWK BATCH WRK-OPTION...
     program=$1
     batch=$2
     shift 2
-    "$build/cli/calm" serve model.json --port 0 --port-file port --quiet \
-        --max-batch "$batch" &
-    server=$!
-    until [ -s port ]; do sleep 0.05; done
+    serve --max-batch "$batch"
     for _ in 1 2 3; do
-        wrk -t 1 -d "$seconds" --latency "$@" \
-            "http://127.0.0.1:$(cat port)/predict" | awk "$program"
-    done | sort -n | sed -n 2p
-    kill "$server"
-    wait "$server" 2>/dev/null || true
+        ask "$program" "$@"
+    done | median
+    serve_end
 }
 
 # shellcheck disable=SC2016 # awk's
@@ -61,3 +79,31 @@ batched=$(measure "$per_second" 256 -c 64 -s one.lua)
 printf 'serve_single\t%s\t%s\n' "$alone" "$batched"
 printf 'serve_requests\t-\t%s\n' "$batched"
 printf 'serve_idle\t-\t%s\n' "$(measure "$milliseconds" 256 -c 1 -s one.lua)"
+
+# calm predict --url beside wrk, in turn: the same rows as the same bodies.
+awk -F, -v rows=200000 'NR == 1 { print; next } { line[NR] = $0 } END {
+    for (i = 0; i < rows; i++)
+        print line[2 + i % (NR - 1)]
+}' held.csv >rows.csv
+awk -F, 'NR == 1 { for (i = 1; i <= 31; i++) name[i] = $i; next }
+NR <= 33 {
+    row = ""
+    for (i = 1; i <= 31; i++)
+        row = row (i > 1 ? "," : "") "\"" name[i] "\":" $i
+    all = all (all ? "," : "") "{" row "}"
+} END {
+    print "wrk.method = \"POST\""
+    print "wrk.body = [==[{\"samples\":[" all "]}]==]"
+    print "wrk.headers[\"Content-Type\"] = \"application/json\""
+}' held.csv >same.lua
+serve
+for _ in 1 2 3; do
+    ask "$rows_per_second" -c 64 -s same.lua >>wrk.txt
+    began=$(date +%s.%N)
+    "$build/cli/calm" predict rows.csv --url "$url" --truth label --quiet \
+        --batch-size 32 --concurrency 32 --overwrite -o answers.csv
+    date +%s.%N | awk -v began="$began" '{ print 200000 / ($1 - began) }' \
+        >>calm.txt
+done
+serve_end
+printf 'predict_url\t%s\t%s\n' "$(median wrk.txt)" "$(median calm.txt)"

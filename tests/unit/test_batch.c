@@ -106,6 +106,87 @@ static int cells_cross_the_spans(void *arg)
     return 0;
 }
 
+/* Reads all rows, noting the first COUNT cells of each. */
+static void note_all(struct calm__batch *batch, size_t count)
+{
+    struct calm__row row;
+    int rc;
+    calm__batch_cells_begin(batch);
+    while ((rc = calm__batch_cells_next(batch, &row)) > 0)
+        check_equal(calm__batch_note(batch, count), 0);
+    check_equal(rc, 0);
+}
+
+/* "-" is absent, and a string of JSON stands in quotes. */
+static void check_again(
+    struct calm__batch *batch, size_t index, size_t cell, const char *expected)
+{
+    char got[32];
+    check_equal(calm__batch_cells_again(batch, index), 1);
+    const struct calm__cell *again = &batch->cells[cell];
+    const char *quote = again->json || again->absent ? "" : "'";
+    snprintf(got, sizeof got, "%s%.*s%s", quote, (int)again->len,
+        again->absent ? "-" : again->text, quote);
+    if (again->absent)
+        snprintf(got, sizeof got, "-");
+    check_text(got, expected);
+}
+
+static const char strange[] =
+    "{\"id\":\"a\\n\\u00e4\",\"x\":null}\n{\"id\":null,\"x\":1}\n{}\n{}\n"
+    "{\"id\":[1],\"x\":\"\"}\n{\"x\":\"0123456789\"}\n";
+
+static int notes_outlive_the_reading(void *arg)
+{
+    static const char *const cells[] = {"id", "x"};
+    static const struct calm__choice two = {.cells = cells, .cell_count = 2};
+    struct input input = {0};
+    check_equal(input_open(&input, strange, ".jsonl", &two), 0);
+    input_fill(&input);
+    note_all(input.batch, 2);
+    memset(input.batch->cells, 0, 2 * sizeof *input.batch->cells);
+    check_again(input.batch, 0, 0, "'a\n\u00e4'");
+    check_again(input.batch, 0, 1, "-");
+    check_again(input.batch, 3, 0, "-");
+    check_again(input.batch, 3, 1, "'0123456789'");
+    check_again(input.batch, 1, 0, "-");
+    check_again(input.batch, 1, 1, "1");
+    check_again(input.batch, 2, 0, "[1]");
+    check_again(input.batch, 2, 1, "''");
+    input_close(&input);
+    return 0;
+}
+
+/* Which is seen by the rows: without notes they come in turn. */
+static int nothing_noted_is_not_read_again(void *arg)
+{
+    struct input input = {0};
+    check_equal(input_open(&input, csv, ".csv", &both), 0);
+    input_fill(&input);
+    note_all(input.batch, 0);
+    input.batch->cells[0] = (struct calm__cell){.text = "mine", .len = 4};
+    check_again(input.batch, 0, 0, "'mine'");
+    calm__batch_reset(input.batch);
+    check(!input.batch->has_notes);
+    check_equal(calm__batch_cells_again(input.batch, 0), 0); /* no rows now */
+    input_close(&input);
+    return 0;
+}
+
+static int notes_go_with_what_is_used_again(void *arg)
+{
+    struct input input = {0};
+    check_equal(input_open(&input, csv, ".csv", &both), 0);
+    input_fill(&input);
+    note_all(input.batch, 1);
+    struct calm__batch *rest = calm__batch_part(input.batch);
+    check(rest && !rest->has_notes && rest->notes && !input.batch->notes);
+    calm__batch_free(input.batch);
+    input.batch = rest;
+    input_close(&input);
+    return 0;
+}
+
 static void check_row_text(struct input *input, int status, const char *text)
 {
     struct calm__row row;
@@ -147,6 +228,9 @@ int main(void)
     static const struct test tests[] = {
         real_test(causes_outlive_the_next_span),
         real_test(cells_cross_the_spans),
+        real_test(notes_outlive_the_reading),
+        real_test(nothing_noted_is_not_read_again),
+        real_test(notes_go_with_what_is_used_again),
         real_test(texts_are_as_they_stand),
     };
     return run_list("batch", tests, sizeof tests / sizeof *tests);
