@@ -32,7 +32,7 @@ static const char help[] =
     "                    5000000)\n"
     "  --repeat R        repetitions that are measured (5)\n"
     "  --warmup W        repetitions before that do not count (1)\n"
-    "  --url URL         what is requested (a server of its own)\n"
+    "  --url URL         what is requested (a calm serve of its own)\n"
     "  --dir FOLDER      whose files are read (one made for it)\n"
     "  --json FILE       all figures; - is stdout, in place of the table\n"
     "  --plot FILE.svg   bars of the times\n"

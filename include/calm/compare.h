@@ -57,13 +57,13 @@ enum {
 typedef struct calm_compare_opts {
     enum calm_work work;
     size_t tasks;     /* 10; files: as many as there are, at most 1000 */
-    int64_t duration; /* ns that an io task waits, 100 ms, and that a server of
-                       * its own takes to answer, 20 ms; negative: none */
+    int64_t duration; /* ns that an io task waits, 100 ms, and that a calm serve
+                       * of its own takes to answer, 20 ms; negative: none */
     uint64_t amount;  /* how many squares; 50 million, mixed: 5 million */
     int repeat;       /* 5 */
     int warmup;       /* repetitions that do not count before; 1, negative: 0 */
     int64_t most;     /* ns after which a repetition is cut off; 1.5 s */
-    const char *url;  /* of http and mixed; NULL: a server of its own */
+    const char *url;  /* of http and mixed; NULL: a calm serve of its own */
     const char *folder; /* of files; NULL: one of its own, in TMPDIR */
 
     /* Is called before each repetition; may be NULL. */

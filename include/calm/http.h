@@ -105,8 +105,8 @@ typedef struct calm_http_request {
     /* How many redirects to follow; default none: a 3xx is the answer. Never
      * to another scheme than http and https. To another host, port or scheme
      * goes no header that could be a secret: only Accept*, Range, If-*,
-     * Cache-Control, User-Agent, Content-Type and -Encoding. 303, and 301 and 302 of a POST, go on as
-     * GET. Too many of them: CALM_EHTTP. */
+     * Cache-Control, User-Agent, Content-Type and -Encoding. 303, and 301 and
+     * 302 of a POST, go on as GET. Too many of them: CALM_EHTTP. */
     int redirects;
 
     /* Takes the answer piece by piece instead of response.body, and without

@@ -38,7 +38,7 @@ typedef struct calm_serve_model {
 /* Options; zero means default. All texts are copied or read at once. */
 typedef struct calm_serve_opts {
     const calm_serve_model *models; /* the first answers /predict */
-    size_t model_count;
+    size_t model_count; /* none: it tells about itself, and has drills */
 
     const char *host;  /* 127.0.0.1; others only with both of the next two */
     int port;          /* 0: the kernel chooses */

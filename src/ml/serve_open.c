@@ -80,7 +80,7 @@ static int model_load(calm_serve *service, struct calm__served *served,
 static int models_load(calm_serve *service, const calm_serve_opts *opts)
 {
     if (opts->model_count == 0)
-        return calm_fail(-EINVAL, "there is no model to serve");
+        return 0;
     service->models = calloc(opts->model_count, sizeof *service->models);
     if (!service->models)
         return calm_fail(

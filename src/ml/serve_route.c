@@ -138,7 +138,8 @@ static struct calm__served *model_find(
 static int names_read(struct calm__exchange *exchange,
     const struct route *route, struct path *path, const size_t lens[SEGMENTS])
 {
-    exchange->served = &exchange->service->models[0];
+    const calm_serve *service = exchange->service;
+    exchange->served = service->model_count > 0 ? service->models : NULL;
     for (size_t i = 0; i < path->count; i++) {
         char kind = route->segments[i][0];
         if (kind != 'M' && kind != 'V')
@@ -153,11 +154,13 @@ static int names_read(struct calm__exchange *exchange,
                 path->segments[i]);
         if (kind == 'V')
             continue;
-        exchange->served = model_find(exchange->service, path->segments[i]);
+        exchange->served = model_find(service, path->segments[i]);
         if (!exchange->served)
             return calm__exchange_refuse(
                 exchange, 404, "there is no model '%s'", path->segments[i]);
     }
+    if (route->endpoint == CALM__SERVE_SAMPLES && !exchange->served)
+        return calm__exchange_refuse(exchange, 404, "there is no model");
     return 1;
 }
 

@@ -288,7 +288,7 @@ static int url_choose(struct calm__job *job)
 {
     const char *url = job->opts.url;
     if (!url)
-        return calm__server_start(job->opts.duration, &job->server, job->url);
+        return calm__server_start(&job->server, job->url);
     if (strlen(url) >= sizeof job->url)
         return calm_fail(-EINVAL, "the URL is longer than %d", CALM__URL);
     memcpy(job->url, url, strlen(url) + 1);

@@ -89,8 +89,8 @@ void calm__folder_chill(const struct calm__folder *folder, size_t count);
 
 /* ---- compare_server.c ---- */
 
-/* Starts one that answers after DELAY, and says where it is. */
-int calm__server_start(int64_t delay, pid_t *ret_id, char url[CALM__URL]);
+/* Starts one, and says what to GET. */
+int calm__server_start(pid_t *ret_id, char url[CALM__URL]);
 
 /* Ends it; 0 is fine. */
 void calm__server_stop(pid_t id);

@@ -1,16 +1,15 @@
-/* compare_server.c - the server that a comparison requests, when no URL is
+/* compare_server.c - the service that a comparison requests, when no URL is
  * given
  *
- * It answers each request after a while, as a model or a database would take
- * it, and works on all of them at once. It is a process of its own, so that
- * its processor time is not counted as that of those who ask, and dies with
- * the one that made it.
+ * A calm serve without models: each request tells it by a drill how long to
+ * take, as a model or a database would, and it works on all of them at once.
+ * It is a process of its own, so that its processor time is not counted as
+ * that of those who ask, and dies with the one that made it.
  */
 #include "monitor/compare.h"
 
 #include <calm/run.h>
-#include <calm/server.h>
-#include <calm/time.h>
+#include <calm/serve.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,50 +21,31 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-struct serving {
-    int64_t delay;
-    int tell; /* a pipe for what follows */
-};
-
 struct told {
     int port;
     int code; /* 0, or why there is none */
     char message[256];
 };
 
-static int answer(calm_request *request, void *ctx)
+static void tell(int pipe, const struct told *told)
 {
-    static const char text[] = "{\"predictions\":[0.5]}\n";
-    int rc = calm_sleep(((struct serving *)ctx)->delay);
-    if (rc < 0)
-        return rc;
-    return calm_respond(
-        request, 200, "application/json", text, sizeof text - 1);
-}
-
-static void tell(const struct serving *serving, const struct told *told)
-{
-    if (write(serving->tell, told, sizeof *told) != sizeof *told)
+    if (write(pipe, told, sizeof *told) != sizeof *told)
         _exit(EXIT_FAILURE);
 }
 
 static int serve(void *arg)
 {
-    struct serving *serving = arg;
-    struct told told = {0};
-    calm_server *server;
-    int rc = calm_server_open(
-        &(calm_server_opts){.handler = answer, .ctx = serving}, &server);
+    calm_serve *service;
+    int rc = calm_serve_open(&(calm_serve_opts){.allow_drill = true}, &service);
     if (rc < 0)
         return rc;
-    told.port = calm_server_port(server);
-    tell(serving, &told);
-    rc = calm_server_run(server);
-    calm_server_close(server);
+    tell(*(int *)arg, &(struct told){.port = calm_serve_port(service)});
+    rc = calm_serve_run(service);
+    calm_serve_close(service);
     return rc;
 }
 
-static _Noreturn void server_main(struct serving *serving, pid_t parent)
+static _Noreturn void server_main(int pipe, pid_t parent)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
@@ -74,24 +54,22 @@ static _Noreturn void server_main(struct serving *serving, pid_t parent)
     signal(SIGINT, SIG_IGN); /* it goes when its parent has cleaned up */
     signal(SIGTERM, SIG_DFL);
     signal(SIGHUP, SIG_DFL);
-    int rc =
-        calm_run_with(serve, serving, &(calm_run_opts){.no_signals = true});
+    int rc = calm_run_with(serve, &pipe, &(calm_run_opts){.no_signals = true});
     struct told told = {.code = rc < 0 ? rc : -EPROTO};
     snprintf(told.message, sizeof told.message, "%s", calm_message(told.code));
-    tell(serving, &told);
+    tell(pipe, &told);
     _exit(EXIT_FAILURE);
 }
 
-int calm__server_start(int64_t delay, pid_t *ret_id, char url[CALM__URL])
+int calm__server_start(pid_t *ret_id, char url[CALM__URL])
 {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0)
         return calm_fail(-errno, "cannot make a pipe: %m");
-    struct serving serving = {delay, ends[1]};
     pid_t parent = getpid();
     pid_t id = fork();
     if (id == 0)
-        server_main(&serving, parent);
+        server_main(ends[1], parent);
     int rc = id < 0 ? calm_fail(-errno, "cannot start a process: %m") : 0;
     close(ends[1]);
     struct told told = {.code = -EPROTO, .message = "it ended at once"};
@@ -107,7 +85,7 @@ int calm__server_start(int64_t delay, pid_t *ret_id, char url[CALM__URL])
     }
     if (rc < 0)
         return rc;
-    snprintf(url, CALM__URL, "http://127.0.0.1:%d/", told.port);
+    snprintf(url, CALM__URL, "http://127.0.0.1:%d/v2", told.port);
     *ret_id = id;
     return 0;
 }

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -96,15 +97,24 @@ static int read_suspending(const char *path)
     return rc;
 }
 
-/* calm_http_get() names the URL in its errors, without what may be secret. */
+/* Our own service is told how long to take. calm_http_send() names the URL in
+ * its errors, without what may be secret. */
 static int request(const struct calm__job *job, calm_http *http)
 {
+    char delay[48];
+    snprintf(delay, sizeof delay, "delay=%lldns", (long long)job->opts.duration);
+    calm_http_header drill = {"X-Calm-Drill", delay};
     calm_http_response response = {0};
-    int rc = calm_http_get(http, job->url, &response);
+    int rc = calm_http_send(http,
+        &(calm_http_request){.url = job->url,
+            .headers = &drill,
+            .header_count = job->server > 0},
+        &response);
     calm_http_response_clear(&response);
-    if (rc >= 300)
-        return calm_fail(CALM_EHTTP, "the server answered %d", rc);
-    return rc < 0 ? rc : 0;
+    if (rc == 0 && response.status >= 300)
+        return calm_fail(
+            CALM_EHTTP, "the server answered %d", response.status);
+    return rc;
 }
 
 int calm__job_alone(const struct calm__job *job, calm_http *http, size_t index)

@@ -134,6 +134,50 @@ check "and told without what may be secret" \
     sh -c "grep -q '127.0.0.1:1/x' err && ! grep -q secret out err"
 check "the help is there" exits 0 "$calm" compare --help
 
+# Asks the server that a comparison has started for what it is, and what it was
+# asked for.
+own_service() {
+    "$calm" compare http --tasks 4 --duration 300 --repeat 1 >out 2>err &
+    comparing=$!
+    python3 - <<'PYTHON'
+import glob, json, os, time, urllib.request
+
+def port():
+    for comm in glob.glob("/proc/[0-9]*/comm"):
+        home = os.path.dirname(comm)
+        try:
+            mine = "TMPDIR=" + os.environ["TMPDIR"] + "\0" in open(
+                home + "/environ").read()
+            if not mine or open(comm).read() != "calm-server\n":
+                continue
+            held = {os.readlink(name) for name in glob.glob(home + "/fd/*")}
+            for line in open(home + "/net/tcp").read().splitlines()[1:]:
+                words = line.split()
+                if words[3] == "0A" and f"socket:[{words[9]}]" in held:
+                    return int(words[1].split(":")[1], 16)
+        except OSError:
+            pass
+
+found, until = None, time.time() + 20
+while not found and time.time() < until:
+    found = port()
+    time.sleep(0.01)
+time.sleep(0.5)
+
+def ask(path):
+    return urllib.request.urlopen(
+        f"http://127.0.0.1:{found}{path}").read().decode()
+
+assert json.loads(ask("/v2"))["name"] == "calm"
+assert 'endpoint="server",status="200"' in ask("/metrics")
+PYTHON
+    answered=$?
+    wait "$comparing" && [ "$answered" -eq 0 ]
+}
+if grep -q '"name": *"http"' a.json; then
+    check "what it requests by default is a calm serve" own_service
+fi
+
 # ---- what is left ----
 
 # The processes of this test: they have its folder as their TMPDIR.
