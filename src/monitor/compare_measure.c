@@ -14,6 +14,7 @@
 #include <calm/pool.h>
 #include <calm/process_pool.h>
 #include <calm/run.h>
+#include <calm/sync.h>
 #include <calm/time.h>
 
 #include <errno.h>
@@ -39,6 +40,8 @@ static double machine_before, others_sum, lasted_sum;
 static int64_t round_started;
 static _Thread_local calm_http *http; /* of the loop, if it requests */
 static char *numbers; /* never touched: a task's number is its distance */
+static size_t met;     /* of a warm-up's tasks */
+static calm_event all_met;
 
 /* ---- a task ---- */
 
@@ -229,12 +232,28 @@ static int measure_sync(void)
 
 /* ---- tasks ---- */
 
+/* In a warm-up all who will wait together are there together. Their first
+ * pages take the kernel so long that without this a hundred thousand would not
+ * be: the first would be done before the last began, and each repetition would
+ * go on to touch some for the first time. */
+static int meet(void)
+{
+    if (++met == job->opts.tasks)
+        calm_event_set(&all_met);
+    return calm_event_wait(&all_met);
+}
+
 static int async_task(void *item)
 {
     size_t index = (size_t)((char *)item - numbers);
-    /* All who only wait have begun before the first of them is done. */
-    if (job->opts.work != CALM_WORK_IO && index > 0 && time_is_up())
+    bool waits = job->opts.work == CALM_WORK_IO;
+    if (!waits && index > 0 && time_is_up())
         return 0;
+    if (waits && atomic_load(&board->round) < 0) {
+        int rc = meet();
+        if (rc < 0)
+            return rc;
+    }
     return timed(suspend, index);
 }
 
@@ -242,6 +261,8 @@ static int async_once(void)
 {
     calm_map_opts opts = {
         .limit = job->opts.work == CALM_WORK_IO ? 0 : AT_ONCE};
+    met = 0;
+    calm_event_clear(&all_met);
     return calm_map(async_task, numbers, job->opts.tasks, 1, &opts);
 }
 
