@@ -1,132 +1,5 @@
-/* test_sender.c - a request to an API, sent until it has its fate
- *
- * calm_http_send() is replaced by a script: the answers that a server would
- * give, one after the other. So all of this runs in virtual time.
- */
-#include "test.h"
-
-#include "base/random.h"
-#include "ml/sender.h"
-
-/* ---- the server ---- */
-
-struct turn {
-    int rc;     /* what the call returns; 0 with an answer */
-    int status;
-    const char *name, *value; /* a header */
-    const char *body;
-    int64_t takes;
-};
-
-static struct {
-    const struct turn *turns;
-    size_t count, next;
-    int busy, most_busy;
-    struct turn away[2];     /* in place of the turns, while it is away */
-    int64_t away_from, away_until; /* ms since the test began */
-    calm_http_header header; /* of the last answer */
-    int64_t times[2000]; /* ms since the test began */
-} server;
-
-static int64_t began;
-
-int __wrap_calm_http_send(calm_http *http, const calm_http_request *request,
-    calm_http_response *response);
-
-int __wrap_calm_http_send(calm_http *http, const calm_http_request *request,
-    calm_http_response *response)
-{
-    size_t number = server.next < server.count - 1 ? server.next
-                                                   : server.count - 1;
-    const struct turn *turn = &server.turns[number];
-    int64_t now = ms_since(began);
-    if (now >= server.away_from && now < server.away_until)
-        turn = &server.away[server.next % 2];
-    server.times[server.next++ % 2000] = ms_since(began);
-    if (++server.busy > server.most_busy)
-        server.most_busy = server.busy;
-    int rc = calm_sleep(turn->takes);
-    server.busy--;
-    if (rc < 0)
-        return rc;
-    response->sent = turn->rc != -ECONNREFUSED && turn->rc != -EAGAIN &&
-                     turn->rc != -EHOSTUNREACH && turn->rc != -ENOENT;
-    if (turn->rc < 0)
-        return calm_fail(turn->rc, "cannot send: %s", calm_message(turn->rc));
-    response->status = turn->status;
-    server.header = (calm_http_header){turn->name, turn->value};
-    if (turn->body)
-        rc = calm_bytes_append_text(&response->body, turn->body);
-    return rc;
-}
-
-bool __wrap_calm_http_header_at(const calm_http_response *response,
-    size_t index, calm_http_header *ret_header);
-
-bool __wrap_calm_http_header_at(const calm_http_response *response,
-    size_t index, calm_http_header *ret_header)
-{
-    if (index > 0 || !server.header.name)
-        return false;
-    *ret_header = server.header;
-    return true;
-}
-
-/* ---- the client ---- */
-
-struct client {
-    struct calm__sender sender;
-    struct calm__sending sending;
-    int reads;       /* answers that were looked at */
-    int unreadable;  /* the first so many */
-    double tokens;
-};
-
-static int read_answer(
-    void *ctx, const calm_http_response *response, double *ret_tokens)
-{
-    struct client *client = ctx;
-    *ret_tokens = client->tokens;
-    if (client->reads++ < client->unreadable)
-        return calm_fail(CALM_EFORMAT, "1 result instead of 2");
-    return 0;
-}
-
-static int client_send(struct client *client)
-{
-    client->sending = (struct calm__sending){.url = "http://server/",
-        .body = "{}",
-        .len = 2,
-        .read = read_answer,
-        .ctx = client};
-    return calm__sender_send(&client->sender, &client->sending);
-}
-
-static struct client *client_new(const struct turn *turns, size_t count)
-{
-    static struct client client;
-    client = (struct client){.tokens = -1};
-    calm__sender_init(&client.sender, 10);
-    /* As if it had been reached before: else a dead server ends the run. */
-    client.sender.reached = true;
-    memset(&server, 0, sizeof server);
-    server.turns = turns;
-    server.count = count;
-    began = calm_now();
-    calm__random_seed(7);
-    return &client;
-}
-
-#define client_of(turns) client_new(turns, sizeof(turns) / sizeof *(turns))
-
-/* Sends once, and frees what came. */
-static enum calm__fate fate_of(struct client *client)
-{
-    check_equal(client_send(client), 0);
-    enum calm__fate fate = client->sending.fate;
-    calm__sending_clear(&client->sending);
-    return fate;
-}
+/* test_sender.c - a request to an API, sent until it has its fate */
+#include "sender_script.h"
 
 /* ---- what is tried again ---- */
 
@@ -140,8 +13,8 @@ static int passing_troubles_are_tried_again(void *arg)
         struct client *client = client_of(turns);
         check_equal(fate_of(client), CALM__ANSWERED);
         /* What could not even be sent is no attempt of the rows. */
-        bool unsent = troubles[i].rc == -ECONNREFUSED ||
-                      troubles[i].rc == -EAGAIN;
+        bool unsent =
+            troubles[i].rc == -ECONNREFUSED || troubles[i].rc == -EAGAIN;
         check_equal(client->sending.attempts, unsent ? 1 : 2);
         check_equal(client->sender.retries, 1);
         check(ms_since(began) <= 500);
@@ -244,8 +117,7 @@ static int server_decides_by_its_header(void *arg)
 
 static int rows_are_not_tried_for_longer_than_their_time(void *arg)
 {
-    static const struct turn turns[] = {
-        {0, 503, "Retry-After", "250"}};
+    static const struct turn turns[] = {{0, 503, "Retry-After", "250"}};
     struct client *client = client_of(turns);
     check_equal(fate_of(client), CALM__FAILED);
     check_equal(client->sending.attempts, 3);
@@ -284,32 +156,6 @@ static int wait_that_is_asked_for_is_a_lower_bound(void *arg)
     return 0;
 }
 
-static int send_one(void *arg)
-{
-    struct client copy = {.tokens = -1}, *shared = arg;
-    copy.sending = (struct calm__sending){.url = "http://server/",
-        .read = read_answer, .ctx = &copy};
-    int rc = calm__sender_send(&shared->sender, &copy.sending);
-    calm__sending_clear(&copy.sending);
-    return rc;
-}
-
-static int send_many(struct client *client, int count)
-{
-    calm_group group;
-    calm_group_begin(&group);
-    for (int i = 0; i < count; i++)
-        calm_spawn(&group, send_one, client);
-    return calm_group_end(&group, 0);
-}
-
-/* Until the run is stopped. */
-static int send_until_the_end(void *arg)
-{
-    int rc = send_one(arg);
-    return rc == CALM_EREMOTE ? 0 : rc;
-}
-
 static int pause_is_shared_by_all(void *arg)
 {
     static const struct turn turns[] = {
@@ -320,8 +166,7 @@ static int pause_is_shared_by_all(void *arg)
     check_equal((long long)server.next, 101);
     /* Ten were under way; nobody else came before the minute was over. */
     for (size_t i = 0; i < server.next; i++)
-        check(server.times[i] < 1 || server.times[i] >= 60000 ||
-              i < 10);
+        check(server.times[i] < 1 || server.times[i] >= 60000 || i < 10);
     check(server.times[10] >= 60000);
     return 0;
 }
@@ -371,8 +216,8 @@ static int uncounted_failures_end_no_run(void *arg)
     static const struct turn turns[] = {{0, 404}};
     struct client *client = client_of(turns);
     client->sender.failures.most = 1;
-    client->sending = (struct calm__sending){.url = "http://server/",
-        .uncounted = true};
+    client->sending =
+        (struct calm__sending){.url = "http://server/", .uncounted = true};
     check_equal(calm__sender_send(&client->sender, &client->sending), 0);
     check_equal(client->sending.fate, CALM__FAILED);
     calm__sending_clear(&client->sending);
@@ -383,10 +228,10 @@ static int uncounted_failures_end_no_run(void *arg)
 
 static int locked_doors_stop_the_run(void *arg)
 {
-    static const struct turn doors[] = {{0, 401}, {0, 403},
-        {CALM_ETLS},
-        {0, 429, .body = "{\"error\": {\"message\": \"pay\", "
-                         "\"code\": \"insufficient_quota\"}}"}};
+    static const struct turn doors[] = {{0, 401}, {0, 403}, {CALM_ETLS},
+        {0, 429,
+            .body = "{\"error\": {\"message\": \"pay\", "
+                    "\"code\": \"insufficient_quota\"}}"}};
     for (size_t i = 0; i < sizeof doors / sizeof *doors; i++) {
         struct client *client = client_new(&doors[i], 1);
         check_equal(client_send(client), CALM_EREMOTE);
@@ -465,8 +310,8 @@ static int rows_of_a_split_batch_count_each(void *arg)
     struct client *client = client_of(turns);
     for (int i = 0; i < 30; i++)
         for (int bad = 0; bad < 2; bad++) {
-            client->sending = (struct calm__sending){.url = "http://server/",
-                .weight = bad ? 1 : 9};
+            client->sending = (struct calm__sending){
+                .url = "http://server/", .weight = bad ? 1 : 9};
             server.next = (size_t)bad;
             check_equal(
                 calm__sender_send(&client->sender, &client->sending), 0);
@@ -476,173 +321,9 @@ static int rows_of_a_split_batch_count_each(void *arg)
     return 0;
 }
 
-static int dead_server_is_not_hammered(void *arg)
-{
-    static const struct turn turns[] = {{0, 503}};
-    struct client *client = client_of(turns);
-    client->sender.failures.most = 1000; /* goes on whatever fails */
-    check_equal(send_many(client, 1000), 0);
-    check_equal((long long)server.next, 1000 + 1000 / 5 + 10);
-    return 0;
-}
-
-/* One that answers, but with nothing, fails its rows after a while; where
- * nobody can be connected to they are left. Both are asked now and then. */
-static int server_that_stays_away_is_not_waited_for_long(void *arg)
-{
-    static const struct turn cases[] = {{0, 503}, {0, 502}, {-ECONNRESET},
-        {-ECONNREFUSED}, {-EHOSTUNREACH}, {-EAGAIN}};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct turn turns[] = {cases[i]};
-        struct client *client = client_of(turns);
-        calm_group group;
-        calm_group_begin(&group);
-        for (int task = 0; task < 30; task++)
-            calm_spawn(&group, send_until_the_end, client);
-        check_equal(calm_group_end(&group, 0), 0);
-        bool gone = i >= 3;
-        check_equal(client->sender.stop, gone ? CALM_EREMOTE : 0);
-        check_equal(client->sender.failures.failed, gone ? 0 : 30);
-        int64_t took = ms_since(began);
-        check(gone ? took > 30000 && took < 34000
-                   : took > 8000 && took < 40000);
-        check(server.next <= 30 + 30 / 5 + 10 + (gone ? 90 : 40));
-    }
-    return 0;
-}
-
-/* Whatever is left of the budget: nobody fails for a server that is started
- * anew, and it is asked by one at a time meanwhile. */
-static int server_that_is_away_for_a_while_fails_nobody(void *arg)
-{
-    static const struct {
-        struct turn away[2];
-        int seconds;
-        int at_once;
-    } cases[] = {{{{-ECONNREFUSED}, {-ECONNREFUSED}}, 3, 1},
-        {{{-ECONNREFUSED}, {-ECONNREFUSED}}, 25, 1},
-        {{{-ECONNREFUSED}, {-ECONNREFUSED}}, 25, 64},
-        {{{0, 502}, {0, 502}}, 3, 64}, {{{0, 502}, {0, 502}}, 8, 64},
-        {{{-ECONNRESET}, {-ECONNREFUSED}}, 8, 64},
-        {{{0, 503}, {-ETIMEDOUT}}, 6, 64},
-        /* It is loading; its name goes with it, as among containers. */
-        {{{-ECONNREFUSED}, {0, 503}}, 18, 64},
-        {{{-ENOENT}, {-ENOENT}}, 5, 10}};
-    static const struct turn turns[] = {{0, 200, .takes = 10 * CALM_MS}};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        for (int spent = 0; spent < 2; spent++) {
-            struct client *client = client_of(turns);
-            struct calm__sender *sender = &client->sender;
-            sender->limit.most = cases[i].at_once;
-            sender->limit.requests_made = 100000;
-            sender->limit.retries_made = spent ? 1000000 : 0;
-            memcpy(server.away, cases[i].away, sizeof server.away);
-            server.away_from = 15;
-            server.away_until = 1000 * cases[i].seconds;
-            check_equal(send_many(client, 300), 0);
-            /* The first few found it out, and had no budget left. */
-            int first = cases[i].away[0].rc, second = cases[i].away[1].rc;
-            bool refused = first == second &&
-                           (first == -ECONNREFUSED || first == -ENOENT);
-            uint64_t few = spent && !refused ? 4 : 0;
-            check(sender->failures.answered + few >= 300);
-            check_equal((long long)sender->failures.total, 300);
-            check(server.next <= 300 + 2 * 64 + 5 + 50);
-            check(ms_since(began) < 1000 * cases[i].seconds + 15000);
-        }
-    return 0;
-}
-
-/* One that was slow to answer the probe lets all others go first. */
-static int gate_opens_for_all_who_wait(void *arg)
-{
-    static const struct turn turns[] = {{0, 200, .takes = 30 * CALM_S}};
-    struct client *client = client_of(turns);
-    client->sender.limit.most = 64;
-    server.away[0] = server.away[1] = (struct turn){0, 429};
-    server.away_until = 2000;
-    check_equal(send_many(client, 128), 0);
-    check_equal((long long)client->sender.failures.answered, 128);
-    check(ms_since(began) < 200000);
-    return 0;
-}
-
-static int hung_server_that_is_started_anew_is_waited_for(void *arg)
-{
-    static const struct turn turns[] = {{-ETIMEDOUT, .takes = 30 * CALM_S},
-        {-ETIMEDOUT, .takes = 31 * CALM_S}, {-ECONNREFUSED}, {0, 200}};
-    struct client *client = client_of(turns);
-    check_equal(fate_of(client), CALM__ANSWERED);
-    check_equal(client->sending.attempts, 3);
-    return 0;
-}
-
-static int half_of_a_balancers_servers_may_be_away(void *arg)
-{
-    static struct turn turns[4000];
-    for (int i = 0; i < 4000; i++)
-        turns[i] = i % 2 ? (struct turn){0, 200, .takes = 50 * CALM_MS}
-                         : (struct turn){-ECONNREFUSED};
-    struct client *client = client_of(turns);
-    client->sender.limit.most = 16;
-    check_equal(send_many(client, 1000), 0);
-    check_equal((long long)client->sender.failures.answered, 1000);
-    check(ms_since(began) < 15000);
-    return 0;
-}
-
-/* It answers with nothing for longer than anybody waits, and is then started
- * anew: what cannot be sent does not fail for that, nor is it tried hot. */
-static int server_that_hung_and_is_gone_fails_few(void *arg)
-{
-    static const struct turn turns[] = {
-        [0 ... 4] = {-ETIMEDOUT, .takes = 10 * CALM_S}, {0, 200}};
-    struct client *client = client_of(turns);
-    client->sender.limit.most = 1;
-    server.away[0] = server.away[1] = (struct turn){-ECONNREFUSED};
-    server.away_from = 50000;
-    server.away_until = 65000;
-    check_equal(send_many(client, 20), 0);
-    check(client->sender.failures.answered >= 18);
-    check(server.next <= 20 + 5 + 40);
-    return 0;
-}
-
-/* Rows that are never served are not waited for by the others, and others
- * that are served keep the run from being stopped. */
-static int rows_that_nobody_serves_fail_alone(void *arg)
-{
-    static struct turn turns[400];
-    for (int i = 0; i < 400; i++)
-        turns[i] = i % 5 < 2 ? (struct turn){0, 502} : (struct turn){0, 200};
-    struct client *client = client_of(turns);
-    client->sender.limit.most = 4;
-    client->sender.limit.retries_made = 1000000;
-    check_equal(send_many(client, 300), 0);
-    check_equal((long long)client->sender.failures.total, 300);
-    check_equal((long long)client->sender.failures.answered, 180);
-    check(ms_since(began) < 1000);
-    return 0;
-}
-
-/* Rows that the server breaks on are no sign that it is away. */
-static int server_that_breaks_on_some_rows_is_not_away(void *arg)
-{
-    static const struct turn turns[] = {{0, 500}};
-    struct client *client = client_of(turns);
-    client->sender.limit.retries_made = 1000;
-    for (int i = 0; i < 49; i++)
-        check_equal(fate_of(client), CALM__FAILED);
-    check_equal(ms_since(began), 0);
-    check_equal(client_send(client), CALM_EREMOTE);
-    calm__sending_clear(&client->sending);
-    return 0;
-}
-
 static int trouble_of_this_machine_is_not_the_servers(void *arg)
 {
-    static const struct turn troubles[] = {
-        {-ENOMEM}, {-EMFILE}, {-EINVAL}};
+    static const struct turn troubles[] = {{-ENOMEM}, {-EMFILE}, {-EINVAL}};
     for (size_t i = 0; i < 3; i++) {
         struct client *client = client_new(&troubles[i], 1);
         check_equal(client_send(client), troubles[i].rc);
@@ -650,14 +331,6 @@ static int trouble_of_this_machine_is_not_the_servers(void *arg)
         calm__sending_clear(&client->sending);
     }
     return 0;
-}
-
-static int stop_later(void *arg)
-{
-    struct client *client = arg;
-    int rc = calm_sleep(CALM_S);
-    calm__sender_stop(&client->sender, calm_fail(-ESHUTDOWN, "enough"));
-    return rc;
 }
 
 static int send_until_stopped(void *arg)
@@ -671,8 +344,7 @@ static int send_until_stopped(void *arg)
 
 static int stop_ends_all_waits(void *arg)
 {
-    static const struct turn turns[] = {
-        {0, 503, "Retry-After", "100"}};
+    static const struct turn turns[] = {{0, 503, "Retry-After", "100"}};
     struct client *client = client_of(turns);
     client->sender.limit.most = 1;
     calm_group group;
@@ -683,38 +355,9 @@ static int stop_ends_all_waits(void *arg)
     return calm_group_end(&group, 0);
 }
 
-static int stopped_at_once;
-
-static int send_until_stopped_or_answered(void *arg)
-{
-    check_equal(send_one(arg), -ESHUTDOWN);
-    stopped_at_once += ms_since(began) == 1000;
-    return 0;
-}
-
-/* Only what is under way ends by itself, or when it is cancelled. */
-static int stop_opens_the_gate(void *arg)
-{
-    static const struct turn turns[] = {{0, 503}, {0, 503}, {0, 503}, {0, 503},
-        {0, 503}, {0, 503, .takes = 60 * CALM_S}};
-    struct client *client = client_of(turns);
-    client->sender.limit.most = 8;
-    stopped_at_once = 0;
-    calm_group group;
-    calm_group_begin(&group);
-    for (int i = 0; i < 20; i++)
-        calm_spawn(&group, send_until_stopped_or_answered, client);
-    calm_spawn(&group, stop_later, client);
-    int rc = calm_group_end(&group, 0);
-    check_equal(client->sender.failures.total, 0);
-    check_equal(stopped_at_once, 20 - 4); /* one of them probes */
-    return rc;
-}
-
 static int cancel_during_each_step_gives_the_place_back(void *arg)
 {
-    static const struct turn turns[] = {
-        {0, 503, .takes = 300 * CALM_MS}};
+    static const struct turn turns[] = {{0, 503, .takes = 300 * CALM_MS}};
     for (int ms = 0; ms < 3000; ms += 50) {
         struct client *client = client_of(turns);
         calm_group group;
@@ -779,16 +422,6 @@ int main(void)
         virtual_test(nobody_there_is_found_out_by_one_for_many),
         virtual_test(server_that_comes_late_serves_all),
         virtual_test(half_of_a_hundred_failures_stop_the_run),
-        virtual_test(dead_server_is_not_hammered),
-        virtual_test(server_that_stays_away_is_not_waited_for_long),
-        virtual_test(server_that_is_away_for_a_while_fails_nobody),
-        virtual_test(gate_opens_for_all_who_wait),
-        virtual_test(hung_server_that_is_started_anew_is_waited_for),
-        virtual_test(half_of_a_balancers_servers_may_be_away),
-        virtual_test(server_that_hung_and_is_gone_fails_few),
-        virtual_test(stop_opens_the_gate),
-        virtual_test(rows_that_nobody_serves_fail_alone),
-        virtual_test(server_that_breaks_on_some_rows_is_not_away),
         virtual_test(rows_of_a_split_batch_count_each),
         virtual_test(trouble_of_this_machine_is_not_the_servers),
         virtual_test(stop_ends_all_waits),
