@@ -24,7 +24,7 @@ struct job {
     uint64_t failures_told;
     bool line_shown;
     bool ended; /* the run itself */
-    int code; /* what calm_predict() returned */
+    int code;   /* what calm_predict() returned */
     char cause[CALM_MESSAGE_MAX];
 };
 

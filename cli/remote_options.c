@@ -138,8 +138,8 @@ static char *secret_read(const char *option, const char *path)
     if (good)
         return text;
     if (len >= 0)
-        complain("predict: %s: what is in '%s' is no header's value", option,
-            path);
+        complain(
+            "predict: %s: what is in '%s' is no header's value", option, path);
     free(text);
     return NULL;
 }
@@ -206,8 +206,8 @@ static bool api_read(struct job *job, const char *text)
             job->opts.remote.api = (enum calm_api)i;
             return true;
         }
-    return complain("predict: --api: '%s' is not samples, v2, v1 or openai",
-               text),
+    return complain(
+               "predict: --api: '%s' is not samples, v2, v1 or openai", text),
            false;
 }
 

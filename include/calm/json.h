@@ -292,8 +292,8 @@ int calm_json_put_floats(
     calm_json_writer *writer, const float *values, size_t count);
 
 /* An array of ROWS arrays of COLUMNS floats each, which lie in a row. */
-int calm_json_put_matrix(calm_json_writer *writer, const float *values,
-    size_t rows, size_t columns);
+int calm_json_put_matrix(
+    calm_json_writer *writer, const float *values, size_t rows, size_t columns);
 
 /* Text that is JSON already and goes out as it is: calm_json_raw(), or the
  * text of a field that is no string. */

@@ -69,7 +69,7 @@ typedef struct calm_remote_opts {
 typedef struct calm_predict_opts {
     const char *input;  /* .csv, .jsonl, either with .gz or .zst; "-": stdin */
     const char *output; /* .csv or .jsonl; "-": CSV to stdout, not atomic */
-    const char *model; /* this, or remote.url */
+    const char *model;  /* this, or remote.url */
     const char *model_sha256;
     calm_remote_opts remote;
 

@@ -129,7 +129,8 @@ int calm_http_open(const calm_http_opts *given, calm_http **ret_http)
     rc = client_open(client, opts);
     if (rc == 0)
         rc = calm__alarm_open(&client->timer, calm__http_timer_ring);
-    if (rc == 0 && (rc = calm__alarm_open(&client->limits, calm__http_limits_ring)) < 0)
+    if (rc == 0 &&
+        (rc = calm__alarm_open(&client->limits, calm__http_limits_ring)) < 0)
         calm__alarm_close(&client->timer);
     if (rc < 0) {
         curl_multi_cleanup(client->multi);

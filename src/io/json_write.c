@@ -315,8 +315,8 @@ int calm_json_put_floats(
     return calm_json_end_array(writer);
 }
 
-int calm_json_put_matrix(calm_json_writer *writer, const float *values,
-    size_t rows, size_t columns)
+int calm_json_put_matrix(
+    calm_json_writer *writer, const float *values, size_t rows, size_t columns)
 {
     calm_json_begin_array(writer);
     for (size_t i = 0; i < rows && writer->error == 0; i++)

@@ -24,7 +24,7 @@ struct calm_server {
     int port;
     char name[CALM__ADDRESS_TEXT];
 
-    calm_group *handlers; /* while it runs */
+    calm_group *handlers;  /* while it runs */
     calm_result unhandled; /* of the last handler that could not run */
     bool draining;
     calm_event stop;  /* to begin the drain */

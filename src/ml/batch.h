@@ -60,7 +60,7 @@ struct calm__batch {
     uint64_t ok, failed;
     struct calm__quality quality;
 
-    void *own; /* the predictor's; NULL with reader after a parting */
+    void *own;   /* the predictor's; NULL with reader after a parting */
     size_t held; /* bytes that it holds, as its run counts them */
 
     struct calm__kept *kept;

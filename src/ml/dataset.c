@@ -329,8 +329,7 @@ double calm__cell_number(const struct calm__cell *cell)
     double number;
     if (cell->json && (first == 't' || first == 'f'))
         return first == 't';
-    if (first == '\0' ||
-        calm_double_parse(cell->text, cell->len, &number) < 0)
+    if (first == '\0' || calm_double_parse(cell->text, cell->len, &number) < 0)
         return NAN;
     return number;
 }

@@ -176,8 +176,8 @@ void calm__limit_used(
     calm_event_set(&limit->changed);
 }
 
-void calm__limit_learn(struct calm__limit *limit, struct calm__allowance *budget,
-    double remaining, int64_t reset)
+void calm__limit_learn(struct calm__limit *limit,
+    struct calm__allowance *budget, double remaining, int64_t reset)
 {
     double uncounted = limit->in_use > 0 ? (double)limit->in_use - 1 : 0;
     *budget = (struct calm__allowance){.known = true,

@@ -58,7 +58,7 @@ void calm__limit_init(struct calm__limit *limit, size_t at_once);
 
 /* What one request holds between enter and leave. */
 struct calm__pass {
-    double tokens; /* estimated */
+    double tokens;         /* estimated */
     uint64_t epoch, fulls; /* the limit's, when it entered */
 };
 
@@ -86,8 +86,8 @@ void calm__limit_used(
 
 /* The server has told: REMAINING of a budget that is whole again at RESET (0
  * when it did not say). What is under way may not have been counted yet. */
-void calm__limit_learn(struct calm__limit *limit, struct calm__allowance *budget,
-    double remaining, int64_t reset);
+void calm__limit_learn(struct calm__limit *limit,
+    struct calm__allowance *budget, double remaining, int64_t reset);
 
 /* A budget keeps a dead server from being hammered: as many retries as a fifth
  * of the requests, and 10. Counts a request before its first attempt; takes a

@@ -46,7 +46,7 @@ struct calm__outputs {
 
     calm_event dirty, full; /* something, enough to commit */
     calm_event stop;        /* no more commits */
-    int failed; /* a commit, for good */
+    int failed;             /* a commit, for good */
 };
 
 /* So many rows, or so much time, begin a commit. */

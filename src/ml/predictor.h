@@ -33,8 +33,8 @@ struct calm__predictor {
     size_t wanted; /* batches that it can use now; 0: any number. May change
                     * on the loop, which MOVED tells */
     calm_event moved;
-    size_t batch_size;     /* rows of a batch by default */
-    size_t row_size;       /* bytes of each row in the predictor's part */
+    size_t batch_size; /* rows of a batch by default */
+    size_t row_size;   /* bytes of each row in the predictor's part */
 
     const char *const *features; /* columns that it wants as floats */
     size_t feature_count;

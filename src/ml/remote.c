@@ -39,8 +39,8 @@ static struct calm__remote *remote_of(struct calm__predictor *predictor)
 
 /* GETs URL. A server need not tell anything; but one that is not there, or
  * that lets nobody in, is known before anything has been created. */
-static int server_ask(struct calm__remote *remote, const char *url,
-    struct calm__sending *sending)
+static int server_ask(
+    struct calm__remote *remote, const char *url, struct calm__sending *sending)
 {
     *sending = (struct calm__sending){.method = "GET",
         .url = url,
@@ -86,9 +86,9 @@ static bool speaks_v2(const calm_bytes *body)
     if (calm_json_parse(body->data, body->len, NULL, &doc) < 0)
         return false;
     const calm_json_value *root = calm_json_root(doc);
-    bool speaks = calm_json_text(calm_json_get(root, "name"), NULL) &&
-                  calm_json_kind_of(calm_json_get(root, "extensions")) ==
-                      CALM_JSON_ARRAY;
+    bool speaks =
+        calm_json_text(calm_json_get(root, "name"), NULL) &&
+        calm_json_kind_of(calm_json_get(root, "extensions")) == CALM_JSON_ARRAY;
     calm_json_free(doc);
     return speaks;
 }
@@ -305,8 +305,7 @@ static int request_check(const struct calm__remote *remote)
 {
     const char *reason;
     struct calm__http_url url;
-    if (calm__http_url_parse(
-            remote->base.opts->remote.url, &url, &reason) < 0)
+    if (calm__http_url_parse(remote->base.opts->remote.url, &url, &reason) < 0)
         return calm_fail(
             -EINVAL, "the URL of the model cannot be used: %s", reason);
     return calm__http_request_check(
@@ -338,8 +337,9 @@ static int headers_make(struct calm__remote *remote)
 
 static void on_wait(struct calm__sender *sender)
 {
-    calm__remote_look((struct calm__remote *)((char *)sender -
-        offsetof(struct calm__remote, sender)));
+    calm__remote_look(
+        (struct calm__remote *)((char *)sender -
+                                offsetof(struct calm__remote, sender)));
 }
 
 static int sender_open(struct calm__remote *remote)

@@ -18,24 +18,24 @@ struct calm__remote {
     struct calm__api *api;       /* NULL before choose() */
     struct calm__sender sender;
     calm_bytes template;
-    calm_bytes authorization; /* a secret */
+    calm_bytes authorization;  /* a secret */
     calm_http_header *headers; /* of every request */
     size_t header_count;
-    const char **names;       /* of the columns, for the api */
-    bool lines;               /* the input is of the Batch format */
-    _Atomic bool inexact;     /* a truth was seen that is no whole number */
-    uint64_t next_id;         /* of requests */
-    uint64_t retries;         /* that are in the state */
-    uint64_t run;             /* for the ids of lines: the same for all of them */
+    const char **names;   /* of the columns, for the api */
+    bool lines;           /* the input is of the Batch format */
+    _Atomic bool inexact; /* a truth was seen that is no whole number */
+    uint64_t next_id;     /* of requests */
+    uint64_t retries;     /* that are in the state */
+    uint64_t run;         /* for the ids of lines: the same for all of them */
     struct calm__request_slot *spare;
 };
 
 /* What became of a row, beside its struct calm__row. */
 struct calm__remote_row {
-    struct calm__api_result result; /* or the body of an answer that failed */
+    struct calm__api_result result;   /* or the body of an answer that failed */
     struct calm__api_span request_id; /* of its header, in the text, too */
-    const char *code; /* a name for the failure; static */
-    bool answered;    /* the result is the body of some answer */
+    const char *code;                 /* a name for the failure; static */
+    bool answered; /* the result is the body of some answer */
 };
 
 /* A batch's part. */

@@ -133,8 +133,8 @@ int calm__remote_prepare(
 {
     struct calm__remote *remote = remote_of(predictor);
     struct calm__remote_batch *own = batch->own;
-    size_t noted =
-        predictor->first_cell + (predictor->lines ? CALM__LINE_CUSTOM_ID + 1 : 0);
+    size_t noted = predictor->first_cell +
+                   (predictor->lines ? CALM__LINE_CUSTOM_ID + 1 : 0);
     int rc = own_reserve(own, batch->cut);
     if (rc < 0)
         return rc;
@@ -143,8 +143,8 @@ int calm__remote_prepare(
     own->sent_count = 0;
     batch->count = 0;
     calm__batch_cells_begin(batch);
-    while ((rc = calm__batch_cells_next(batch, &batch->rows[batch->count])) >
-           0) {
+    while (
+        (rc = calm__batch_cells_next(batch, &batch->rows[batch->count])) > 0) {
         size_t index = batch->count++;
         rc = calm__batch_note(batch, noted);
         if (rc == 0)
@@ -210,8 +210,8 @@ static int read_answer(void *arg)
     int64_t json_len = 0;
     if (header && (calm_int64_parse(header, strlen(header), &json_len) < 0 ||
                       json_len < 0))
-        return calm_fail(CALM_EFORMAT,
-            "its Inference-Header-Content-Length is no number");
+        return calm_fail(
+            CALM_EFORMAT, "its Inference-Header-Content-Length is no number");
     struct calm__api_answer answer = {.body = part->response->body.data,
         .len = part->response->body.len,
         .json_len = (size_t)json_len,
@@ -336,8 +336,8 @@ static void headers_set(const struct calm__remote *remote,
     bool binary = slot->request.json_len > 0;
     snprintf(
         slot->json_len, sizeof slot->json_len, "%zu", slot->request.json_len);
-    slot->headers[0] = (calm_http_header){
-        "Inference-Header-Content-Length", slot->json_len};
+    slot->headers[0] =
+        (calm_http_header){"Inference-Header-Content-Length", slot->json_len};
     slot->headers[1] =
         (calm_http_header){"Content-Type", slot->request.content_type};
     sending->headers = slot->headers + !binary;

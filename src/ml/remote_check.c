@@ -55,8 +55,8 @@ static int blocks_check(struct check *check)
     calm_csv_block block;
     struct calm__chunk *chunk;
     int rc;
-    while ((rc = calm__dataset_next(
-                check->dataset, SIZE_MAX, &block, &chunk)) > 0) {
+    while ((rc = calm__dataset_next(check->dataset, SIZE_MAX, &block, &chunk)) >
+           0) {
         rc = calm__batch_add(check->batch, &block, chunk);
         if (rc < 0) {
             calm__chunk_release(check->dataset, chunk);

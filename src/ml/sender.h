@@ -61,20 +61,20 @@ struct calm__sending {
     size_t len;
     const calm_http_header *headers;
     size_t header_count;
-    double tokens; /* about so many */
+    double tokens;  /* about so many */
     bool divisible; /* when it is refused, its rows are sent apart */
     bool uncounted; /* its failure says nothing of those that follow */
-    size_t weight; /* of its fate among the last 100; 0: 1. A batch that was
-                    * split counts by its rows, or the bad ones, which stand
-                    * alone, would outnumber the good ones, which do not */
-    int64_t since; /* when the first attempt for these rows was made; 0: with
-                    * this; is set then */
+    size_t weight;  /* of its fate among the last 100; 0: 1. A batch that was
+                     * split counts by its rows, or the bad ones, which stand
+                     * alone, would outnumber the good ones, which do not */
+    int64_t since;  /* when the first attempt for these rows was made; 0: with
+                     * this; is set then */
 
     /* Reads a good answer: 0, CALM_EFORMAT or CALM_ELIMIT with a sentence when
      * it does not fit, which is asked for once more, or another code that
      * ends the run. The tokens that were used go into *RET_TOKENS. */
-    int (*read)(void *ctx, const calm_http_response *response,
-        double *ret_tokens);
+    int (*read)(
+        void *ctx, const calm_http_response *response, double *ret_tokens);
     void *ctx;
 
     /* What came of it, to be freed by calm__sending_clear(). */
@@ -84,9 +84,9 @@ struct calm__sending {
     char cause[CALM_MESSAGE_MAX];
     const char *code; /* a name for the cause; static */
 
-    bool unbudgeted;    /* the budget of retries allowed no other attempt */
-    bool probes;        /* private: it is the one who finds out */
-    int tries;          /* private: with those that are not counted */
+    bool unbudgeted; /* the budget of retries allowed no other attempt */
+    bool probes;     /* private: it is the one who finds out */
+    int tries;       /* private: with those that are not counted */
 };
 
 /* Begins one whose public fields are set: AT_ONCE as in limit.h. */

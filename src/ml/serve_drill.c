@@ -11,9 +11,8 @@
 #include <errno.h>
 #include <stdio.h>
 
-#define LOOK_EVERY                                                             \
-    (200 * CALM_MS) /* whether a silent request's client left                  \
-                     */
+/* How often it is seen whether a silent request's client has left. */
+#define LOOK_EVERY (200 * CALM_MS)
 
 static const char drill_header[] = "X-Calm-Drill";
 
@@ -104,9 +103,8 @@ static int limit_check(struct calm__exchange *exchange)
     int64_t reset = drills->window_began + drill->window - now;
     bool refused = drills->in_window >= drill->limit;
     drills->in_window += !refused;
-    uint64_t left = drills->in_window < drill->limit
-                        ? drill->limit - drills->in_window
-                        : 0;
+    uint64_t left =
+        drills->in_window < drill->limit ? drill->limit - drills->in_window : 0;
     int rc = limit_headers(exchange, left, reset);
     if (rc < 0 || !refused)
         return rc < 0 ? rc : 1;

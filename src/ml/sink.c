@@ -41,7 +41,7 @@ struct calm__sink {
     uint64_t size;
     XXH3_state_t *hash;  /* of all that was written, where it is asked for */
     calm_bytes gathered; /* the last of SIZE, not in the file yet */
-    calm_mutex writing;  /* held by who writes what is gathered, or adds to it */
+    calm_mutex writing; /* held by who writes what is gathered, or adds to it */
     char *path;
     char *part;
 };

@@ -40,7 +40,7 @@ static double machine_before, others_sum, lasted_sum;
 static int64_t round_started;
 static _Thread_local calm_http *http; /* of the loop, if it requests */
 static char *numbers; /* never touched: a task's number is its distance */
-static size_t met;     /* of a warm-up's tasks */
+static size_t met;    /* of a warm-up's tasks */
 static calm_event all_met;
 
 /* ---- a task ---- */

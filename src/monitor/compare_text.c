@@ -66,7 +66,8 @@ static int say_work(const calm_comparison *comparison, calm_bytes *text)
         break;
     default:
         calm_bytes_printf(text, "each requests %s",
-            comparison->target[0] ? comparison->target : "a calm serve of its own");
+            comparison->target[0] ? comparison->target
+                                  : "a calm serve of its own");
         if (comparison->work == CALM_WORK_MIXED)
             calm_bytes_printf(text, " and sums %llu squares",
                 (unsigned long long)comparison->amount);

@@ -102,7 +102,8 @@ static int read_suspending(const char *path)
 static int request(const struct calm__job *job, calm_http *http)
 {
     char delay[48];
-    snprintf(delay, sizeof delay, "delay=%lldns", (long long)job->opts.duration);
+    snprintf(
+        delay, sizeof delay, "delay=%lldns", (long long)job->opts.duration);
     calm_http_header drill = {"X-Calm-Drill", delay};
     calm_http_response response = {0};
     int rc = calm_http_send(http,
@@ -112,8 +113,7 @@ static int request(const struct calm__job *job, calm_http *http)
         &response);
     calm_http_response_clear(&response);
     if (rc == 0 && response.status >= 300)
-        return calm_fail(
-            CALM_EHTTP, "the server answered %d", response.status);
+        return calm_fail(CALM_EHTTP, "the server answered %d", response.status);
     return rc;
 }
 

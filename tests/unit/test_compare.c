@@ -74,9 +74,10 @@ static int the_fastest_is_chosen_when_it_stands_out(void *arg)
         {.wall = 1, .spread = .01, .cpu = 2, .memory = 3},
         {.wall = 1.5, .spread = .01, .cpu = 2, .memory = 6},
     });
-    check_verdict(&comparison, "use threads: they are 2.00 times as fast as sync, "
-                               "2.10 times as fast as async, 1.50 times as "
-                               "fast as processes");
+    check_verdict(&comparison,
+        "use threads: they are 2.00 times as fast as sync, "
+        "2.10 times as fast as async, 1.50 times as "
+        "fast as processes");
     return 0;
 }
 

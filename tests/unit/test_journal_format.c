@@ -135,8 +135,8 @@ static int a_tail_of_zeros_is_cut(void *arg)
     sample_make(&sample);
     for (size_t part = 0; part < RECORDS; part++)
         /* A record's last bytes are zero anyway. */
-        for (size_t len = sample.ends[part];
-             len + 8 < sample.ends[part + 1]; len++) {
+        for (size_t len = sample.ends[part]; len + 8 < sample.ends[part + 1];
+             len++) {
             struct calm__journal_contents contents;
             char *copy = calloc(1, sample.bytes.len);
             memcpy(copy, sample.bytes.data, len);

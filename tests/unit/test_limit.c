@@ -93,8 +93,8 @@ static int ask_server(void *arg)
         server->most_busy = server->busy;
     calm_sleep(good ? 100 * CALM_MS : CALM_MS);
     server->busy--;
-    calm__limit_leave(server->limit, &pass,
-        good ? CALM__PRESSURE_NONE : CALM__PRESSURE_HIGH);
+    calm__limit_leave(
+        server->limit, &pass, good ? CALM__PRESSURE_NONE : CALM__PRESSURE_HIGH);
     return 0;
 }
 
@@ -242,8 +242,7 @@ static int budget_that_is_used_up_waits_for_its_reset(void *arg)
     check_equal(enter_after_ms(&limit, 0), 0);
     check_equal(enter_after_ms(&limit, 0), 60000);
     check_equal(enter_after_ms(&limit, 0), 0);
-    calm__limit_learn(
-        &limit, &limit.token_budget, 99, calm_now() + 5 * CALM_S);
+    calm__limit_learn(&limit, &limit.token_budget, 99, calm_now() + 5 * CALM_S);
     check_equal(enter_after_ms(&limit, 50), 0);
     check_equal(enter_after_ms(&limit, 50), 5000);
     /* Without a reset there is nothing to wait for. */

@@ -40,7 +40,7 @@ static int answer_rows(const calm_json_value *samples, calm_bytes *out)
     if (server.short_answers > 0 && server.short_answers-- > 0)
         left--;
     for (const calm_json_value *sample = calm_json_first(samples);
-        sample && left > 0; sample = calm_json_next(sample), left--) {
+         sample && left > 0; sample = calm_json_next(sample), left--) {
         int x = (int)calm_json_number(calm_json_get(sample, "x"));
         server.twice += server.answered[x];
         server.answered[x] = true;
@@ -53,9 +53,8 @@ static int answer_rows(const calm_json_value *samples, calm_bytes *out)
 static bool has_poison(const calm_json_value *samples)
 {
     for (const calm_json_value *sample = calm_json_first(samples); sample;
-        sample = calm_json_next(sample))
-        if (server.poisoned[(int)calm_json_number(
-                calm_json_get(sample, "x"))])
+         sample = calm_json_next(sample))
+        if (server.poisoned[(int)calm_json_number(calm_json_get(sample, "x"))])
             return true;
     return false;
 }

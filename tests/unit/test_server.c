@@ -359,8 +359,8 @@ static size_t refused_of_many(const struct running *running, const char *point)
         const char *text = calm_bytes_text(&answer);
         bool was_refused = strncmp(text, "HTTP/1.1 503 ", 13) == 0;
         refused += was_refused;
-        check_contains(text, was_refused ? "no memory for the request"
-                                         : "HTTP/1.1 200 ");
+        check_contains(
+            text, was_refused ? "no memory for the request" : "HTTP/1.1 200 ");
         calm_socket_close(sockets[i]);
     }
     calm__fault_disarm();
