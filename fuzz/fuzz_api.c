@@ -7,7 +7,6 @@
  */
 #include "ml/api.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -103,13 +102,11 @@ static void send_rows(
         for (size_t j = 0; j < 4; j++) {
             const char *end = memchr(text, ';', len);
             size_t size = end ? (size_t)(end - text) : len;
-            cells[j] =
-                (struct calm__cell){.text = text, .len = size, .number = NAN};
+            cells[j] = (struct calm__cell){.text = text, .len = size};
             cells[j].json = calm_json_check(text, size, NULL) == 0 &&
                             (*text == '-' || (*text >= '0' && *text <= '9') ||
                                 *text == '{');
-            calm__api_result_cell(&(calm_bytes){.data = (char *)text},
-                &(struct calm__api_result){.len = size});
+            calm__cell_number(&cells[j]);
             text += size + (end != NULL);
             len -= size + (end != NULL);
         }
