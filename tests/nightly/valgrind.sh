@@ -10,7 +10,9 @@ command -v valgrind >/dev/null || {
     exit 77
 }
 failed=0
-for name in bytes csv error heap json number random; do
+for name in api api_error api_lines api_template api_v2 bytes csv duration \
+    failures heap hints journal_format json json_write number random selection \
+    serve_drill_words; do
     program=$build/tests/unit/test_$name
     [ -x "$program" ] || continue
     if valgrind --quiet --error-exitcode=9 --leak-check=full \
