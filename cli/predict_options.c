@@ -114,6 +114,7 @@ static const struct option options[] = {
     {"token-rate", required_argument, NULL, OPT_TOKEN_RATE},
     {"timeout", required_argument, NULL, OPT_TIMEOUT},
     {"retries", required_argument, NULL, OPT_RETRIES},
+    {"patience", required_argument, NULL, OPT_PATIENCE},
     {"max-failures", required_argument, NULL, OPT_MAX_FAILURES},
     {"header", required_argument, NULL, OPT_HEADER},
     {"api-key-file", required_argument, NULL, OPT_API_KEY_FILE},

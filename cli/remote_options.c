@@ -21,6 +21,7 @@ const char remote_help[] =
     "  --token-rate N/m     tokens in a minute, or N/s in a second\n"
     "  --timeout SECONDS    of one attempt; also 500ms, 2m\n"
     "  --retries N          after the first attempt (4)\n"
+    "  --patience SECONDS   with a server that is away (30); also 10m\n"
     "  --max-failures N%    of the last 100 requests end the run (50%), or\n"
     "                       none\n"
     "  --header 'NAME: V'   of every request; V is @FILE for a secret\n"
@@ -249,6 +250,8 @@ bool remote_option(struct job *job, int option, char *text)
         return duration_read("--timeout", text, &remote->timeout);
     case OPT_RETRIES:
         return retries_read(job, text);
+    case OPT_PATIENCE:
+        return duration_read("--patience", text, &remote->patience);
     case OPT_MAX_FAILURES:
         return failures_read(job, text);
     case OPT_HEADER:

@@ -9,7 +9,7 @@ _calm_options() { # COMMAND
             --overwrite --force-resume --retry-failed --separator --ragged
             --invalid-utf8 --csv-safe
             --api --template --result-path --concurrency --rate --token-rate
-            --timeout --retries --max-failures --header --api-key-file
+            --timeout --retries --patience --max-failures --header --api-key-file
             --ca-file --unix-socket --model-sha256 --progress --summary
             --verbose --quiet --help'
         ;;
@@ -41,7 +41,7 @@ _calm_values() { # OPTION
     --features | --id | --truth | --keep | --missing | --batch-size | \
         --threads | --in-flight | --limit | --separator | --model-sha256 | \
         --url | --result-path | --rate | --token-rate | --timeout | \
-        --retries | --max-failures | --header | --port | --host | \
+        --retries | --patience | --max-failures | --header | --port | --host | \
         --max-batch | --max-delay | --queue | --max-body | --connections | \
         --drain | --drill | --seed | --tasks | --duration | --work | \
         --repeat | --warmup)

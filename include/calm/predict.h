@@ -51,6 +51,7 @@ typedef struct calm_remote_opts {
                           * 10 minutes in all */
     int attempts;        /* for each request; default 5 */
     int64_t wait_most;   /* that a server may ask for; default 300 s */
+    int64_t patience;    /* with a server that is away; default 30 s */
     int failures_most;   /* among the last 100 requests that end the run;
                           * default 50, above 100 none do */
     size_t answer_max;   /* decoded bytes; default 16 MiB */

@@ -351,6 +351,7 @@ static int sender_open(struct calm__remote *remote)
         .retry.attempts = opts->attempts,
         .request_timeout = opts->timeout,
         .wait_most = opts->wait_most,
+        .patience = opts->patience,
         .failures.most = opts->failures_most};
     calm__sender_init(sender, opts->at_once);
     if (opts->request_rate > 0)

@@ -18,9 +18,7 @@
 
 enum { AWAY = 5 }; /* attempts in a row by which a server seems to be away */
 
-/* For how long one that is away is waited for, and how often it is asked
- * meanwhile at the least. */
-static const int64_t patience = 30 * CALM_S;
+/* How often one that is away is asked at the least. */
 static const int64_t look_most = 2 * CALM_S;
 
 void calm__sender_init(struct calm__sender *sender, size_t at_once)
@@ -35,6 +33,8 @@ void calm__sender_init(struct calm__sender *sender, size_t at_once)
     if (!sender->wait_most)
         sender->wait_most = 300 * CALM_S;
     sender->limit.wait_most = sender->wait_most;
+    if (!sender->patience)
+        sender->patience = 30 * CALM_S;
     if (!sender->failures.most)
         sender->failures.most = CALM__FAILURES_WINDOW / 2;
 }
@@ -181,7 +181,8 @@ static void probe_end(
 static int64_t probe_wait(const struct calm__sender *sender)
 {
     int64_t wait = calm_retry_wait(&sender->retry, sender->probes);
-    if (!sender->gone_since && calm_now() - sender->away_since > patience)
+    if (!sender->gone_since &&
+        calm_now() - sender->away_since > sender->patience)
         return 0;
     return calm__random_upto(wait < look_most ? wait : look_most);
 }
@@ -341,14 +342,14 @@ static int try_again(struct calm__sender *sender, struct calm__sending *sending,
     if (hint > 0)
         wait += hint;
     if (sender->gone_since && is_away(sender) &&
-        now - sender->gone_since > patience)
+        now - sender->gone_since > sender->patience)
         return stop_for(sender, sending);
-    if (!may_try_again(sender, sending, wait))
-        return 0;
     bool is_free =
         judgement->unsent && waits_for_server(sender) && sender->reached;
+    if (!is_free && !may_try_again(sender, sending, wait))
+        return 0;
     if (is_away(sender)) /* to the gate; or it has been away for too long */
-        return is_free || now - sender->away_since <= patience;
+        return is_free || now - sender->away_since <= sender->patience;
     if (!is_free && !calm__limit_retry(&sender->limit)) {
         sending->unbudgeted = true;
         return 0;

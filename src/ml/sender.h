@@ -24,6 +24,7 @@ struct calm__sender {
     calm_retry_opts retry;   /* attempts, waits, and their total for a row */
     int64_t request_timeout; /* of one attempt */
     int64_t wait_most;       /* a server that asks for more ends the run */
+    int64_t patience;        /* with one that is away */
 
     struct calm__limit limit;
     struct calm__failures failures;

@@ -264,7 +264,7 @@ check 'options of a URL are none of a model' exits 2 "$calm" predict held.csv \
     --model model.json -o x.csv --retries 3
 url=http://127.0.0.1:1
 for options in '--api v3' '--concurrency 0' '--rate 5' '--rate x/s' \
-    '--timeout 0' '--timeout 5x' '--retries -1' '--max-failures 0%' \
+    '--timeout 0' '--patience 0' '--timeout 5x' '--retries -1' '--max-failures 0%' \
     '--max-failures 5' '--header x' '--api-key-file none' '--template none' \
     '--model model.json' '--result-path a..b'; do
     # shellcheck disable=SC2086 # a list of options

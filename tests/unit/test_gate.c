@@ -77,6 +77,30 @@ static int server_that_is_away_for_a_while_fails_nobody(void *arg)
     return 0;
 }
 
+/* For longer than rows are tried otherwise. */
+static int patience_may_be_long(void *arg)
+{
+    static const struct turn turns[] = {{0, 200, .takes = 10 * CALM_MS}};
+    for (int minutes = 20; minutes < 40; minutes += 15) {
+        struct client *client = client_of(turns);
+        client->sender.patience = 30 * 60 * CALM_S;
+        server.away[0] = server.away[1] = (struct turn){-ECONNREFUSED};
+        server.away_from = 15;
+        server.away_until = minutes * 60000;
+        calm_group group;
+        calm_group_begin(&group);
+        for (int task = 0; task < 30; task++)
+            calm_spawn(&group, send_until_the_end, client);
+        check_equal(calm_group_end(&group, 0), 0);
+        bool back = minutes < 30;
+        check_equal(client->sender.stop, back ? 0 : CALM_EREMOTE);
+        check_equal(client->sender.failures.failed, 0);
+        check(!back || client->sender.failures.answered == 30);
+        check(back || ms_since(began) < 31 * 60000);
+    }
+    return 0;
+}
+
 /* One that was slow to answer the probe lets all others go first. */
 static int gate_opens_for_all_who_wait(void *arg)
 {
@@ -197,6 +221,7 @@ int main(void)
         virtual_test(dead_server_is_not_hammered),
         virtual_test(server_that_stays_away_is_not_waited_for_long),
         virtual_test(server_that_is_away_for_a_while_fails_nobody),
+        virtual_test(patience_may_be_long),
         virtual_test(gate_opens_for_all_who_wait),
         virtual_test(hung_server_that_is_started_anew_is_waited_for),
         virtual_test(half_of_a_balancers_servers_may_be_away),
