@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A batch that is used again keeps no more of what its largest notes took. */
+enum { NOTES_KEPT = 64 << 10 };
+
 /* A text that was kept, in the list of its batch. */
 struct calm__kept {
     struct calm__kept *next;
@@ -76,7 +79,10 @@ void calm__batch_reset(struct calm__batch *batch)
     batch->span_count = batch->cut = batch->count = 0;
     batch->has_notes = false;
     batch->note_count = 0;
-    calm_bytes_reset(&batch->note_text);
+    if (batch->note_text.capacity > NOTES_KEPT)
+        calm_bytes_clear(&batch->note_text);
+    else
+        calm_bytes_reset(&batch->note_text);
     kept_free(batch);
     calm_bytes_reset(&batch->out);
     calm_bytes_reset(&batch->errors);
@@ -108,14 +114,13 @@ struct calm__batch *calm__batch_part(struct calm__batch *batch)
         .cells = batch->cells,
         .notes = batch->notes,
         .note_room = batch->note_room,
-        .note_text = batch->note_text,
         .own = batch->own};
     batch->spans = NULL;
     batch->span_count = batch->span_room = 0;
     batch->reader = NULL;
     batch->cells = NULL;
     batch->notes = NULL;
-    batch->note_text = (calm_bytes){0};
+    calm_bytes_clear(&batch->note_text);
     batch->own = NULL;
     calm__batch_reset(rest);
     shrink(&batch->out);
@@ -237,12 +242,13 @@ int calm__batch_cells_again(struct calm__batch *batch, size_t index)
             calm__batch_cells_begin(batch);
         return calm__batch_cells_next(batch, NULL);
     }
-    const struct calm__note *notes = batch->notes + index * batch->noted;
-    for (size_t i = 0; i < batch->noted; i++)
+    for (size_t i = 0; i < batch->noted; i++) {
+        const struct calm__note *note = &batch->notes[index * batch->noted + i];
         batch->cells[i] = (struct calm__cell){
-            .text = calm_bytes_text(&batch->note_text) + notes[i].start,
-            .len = notes[i].len,
-            .json = notes[i].json,
-            .absent = notes[i].absent};
+            .text = calm_bytes_text(&batch->note_text) + note->start,
+            .len = note->len,
+            .json = note->json,
+            .absent = note->absent};
+    }
     return 1;
 }

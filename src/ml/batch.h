@@ -22,6 +22,7 @@ struct calm__span {
 struct calm__quality {
     uint64_t compared, right;
     double squared_error;
+    bool inexact; /* a truth was no whole number: these are no classes */
 };
 
 /* A cell that is remembered: its text is a piece of the batch's notes. */

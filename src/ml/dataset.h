@@ -28,7 +28,8 @@ struct calm__choice {
     size_t feature_count;
     const char *const *cells; /* further ones, as text */
     size_t cell_count;
-    bool text; /* rows as they stand in the input, by calm__rows_text() */
+    bool text; /* also rows as they stand, by calm__rows_text(), and rows
+                * without any cell are counted */
     const char *const *missing; /* texts that mean no value, ends with NULL */
 };
 

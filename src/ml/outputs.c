@@ -54,6 +54,8 @@ static void count(
     state->compared = mark->compared += batch->quality.compared;
     state->right = mark->right += batch->quality.right;
     state->squared_error = mark->squared_error += batch->quality.squared_error;
+    if (batch->quality.inexact)
+        state->classes = false;
 }
 
 static void mark(struct calm__outputs *outputs)

@@ -205,7 +205,7 @@ static int columns_choose(struct calm__remote *remote,
     int rc = calm__api_choose(remote->api, &table);
     remote->base.cells = calm__api_column_names(remote->api);
     remote->base.cell_count = count > 0 ? calm__api_columns(remote->api) : 0;
-    remote->base.text = remote->base.cell_count == 0; /* rows are counted */
+    remote->base.text = remote->base.cell_count == 0; /* or nothing is read */
     remote->base.columns = columns;
     remote->base.column_count = 1;
     remote->base.lines = remote->lines;

@@ -21,12 +21,11 @@ struct calm__remote {
     calm_bytes authorization;  /* a secret */
     calm_http_header *headers; /* of every request */
     size_t header_count;
-    const char **names;   /* of the columns, for the api */
-    bool lines;           /* the input is of the Batch format */
-    _Atomic bool inexact; /* a truth was seen that is no whole number */
-    uint64_t next_id;     /* of requests */
-    uint64_t retries;     /* that are in the state */
-    uint64_t run;         /* for the ids of lines: the same for all of them */
+    const char **names; /* of the columns, for the api */
+    bool lines;         /* the input is of the Batch format */
+    uint64_t next_id;   /* of requests */
+    uint64_t retries;   /* that are in the state */
+    uint64_t run;       /* for the ids of lines: the same for all of them */
     struct calm__request_slot *spare;
 };
 

@@ -38,14 +38,13 @@ static bool is_right(const struct calm__cell *result, double answer,
 void calm__remote_compare(struct calm__predictor *predictor,
     struct calm__batch *batch, size_t index, const struct calm__cell *truth)
 {
-    struct calm__remote *remote = remote_of(predictor);
     struct calm__cell result = result_of(batch, index);
     if (truth->absent || truth->len == 0)
         return;
     double answer = calm__cell_number(&result);
     double expected = calm__cell_number(truth);
     if (expected != floor(expected) && !isnan(expected))
-        remote->inexact = true;
+        batch->quality.inexact = true;
     double difference = answer - expected;
     batch->quality.compared++;
     batch->quality.right += is_right(&result, answer, truth, expected);

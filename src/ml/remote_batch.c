@@ -143,9 +143,12 @@ int calm__remote_prepare(
     own->sent_count = 0;
     batch->count = 0;
     calm__batch_cells_begin(batch);
-    while (
-        (rc = calm__batch_cells_next(batch, &batch->rows[batch->count])) > 0) {
+    struct calm__row row;
+    while ((rc = calm__batch_cells_next(batch, &row)) > 0) {
         size_t index = batch->count++;
+        if (index == batch->cut)
+            return calm_fail(-EPROTO, "more rows are read than were cut");
+        batch->rows[index] = row;
         rc = calm__batch_note(batch, noted);
         if (rc == 0)
             rc = row_sample(remote, batch, &batch->rows[index], index);
@@ -402,7 +405,6 @@ int calm__remote_predict(
     predictor->state->retries += remote->sender.retries - remote->retries;
     remote->retries = remote->sender.retries;
     predictor->state->at_once = remote->sender.limit.most;
-    predictor->state->classes = !remote->inexact;
     calm__remote_look(remote);
     /* What was sent is not needed again, and many batches may wait for one
      * that is slow. */

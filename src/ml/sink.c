@@ -5,10 +5,6 @@
  * a rename after all data is on the device. fsync is called once: after it
  * has failed the kernel may have dropped the data, and a second success would
  * prove nothing.
- *
- * Where a journal asks for marks, it also syncs, every 200 ms. Until then rows
- * are gathered: 32 of them are a write of 1 KiB else, each through a thread of
- * the kernel.
  */
 #include "ml/sink.h"
 
@@ -17,7 +13,6 @@
 #include "ml/own_file.h"
 
 #include <calm/pool.h>
-#include <calm/sync.h>
 #include <calm/time.h>
 
 #include <errno.h>
@@ -29,7 +24,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-enum { CHUNK = 1 << 20, GATHERED = 64 << 10 };
+enum { CHUNK = 1 << 20 };
 
 struct calm__sink {
     calm_file *file;
@@ -39,9 +34,7 @@ struct calm__sink {
     bool dirty; /* written to since the last sync */
     int failed; /* a sync, for good */
     uint64_t size;
-    XXH3_state_t *hash;  /* of all that was written, where it is asked for */
-    calm_bytes gathered; /* the last of SIZE, not in the file yet */
-    calm_mutex writing; /* held by who writes what is gathered, or adds to it */
+    XXH3_state_t *hash; /* of all that was written, where it is asked for */
     char *path;
     char *part;
 };
@@ -200,30 +193,12 @@ int calm__sink_is_file(
 
 /* ---- writing ---- */
 
-/* Cancelled, or failed, it can be done again: the place is the same. */
-static int write_gathered(struct calm__sink *sink)
+int calm__sink_write(struct calm__sink *sink, const calm_bytes *bytes)
 {
-    calm_bytes *gathered = &sink->gathered;
-    if (gathered->len == 0)
-        return 0;
-    int rc = calm_file_write_at(sink->file, gathered->data, gathered->len,
-        (int64_t)(sink->size - gathered->len));
-    if (rc == 0)
-        calm_bytes_reset(gathered);
-    return rc;
-}
-
-static int write_or_gather(struct calm__sink *sink, const calm_bytes *bytes)
-{
-    bool gathers = sink->hash && bytes->len < GATHERED;
-    int rc = 0;
-    if (!gathers || sink->gathered.len + bytes->len > GATHERED)
-        rc = write_gathered(sink);
-    if (rc == 0 && gathers)
-        rc = calm_bytes_append(&sink->gathered, bytes->data, bytes->len);
-    else if (rc == 0)
-        rc = calm_file_write_at(
-            sink->file, bytes->data, bytes->len, (int64_t)sink->size);
+    if (sink->standard)
+        return calm_file_write(sink->file, bytes->data, bytes->len);
+    int rc = calm_file_write_at(
+        sink->file, bytes->data, bytes->len, (int64_t)sink->size);
     if (rc < 0)
         return rc;
     if (sink->hash)
@@ -231,18 +206,6 @@ static int write_or_gather(struct calm__sink *sink, const calm_bytes *bytes)
     sink->size += bytes->len;
     sink->dirty = true;
     return 0;
-}
-
-int calm__sink_write(struct calm__sink *sink, const calm_bytes *bytes)
-{
-    if (sink->standard)
-        return calm_file_write(sink->file, bytes->data, bytes->len);
-    int rc = calm_mutex_lock(&sink->writing);
-    if (rc < 0)
-        return rc;
-    rc = write_or_gather(sink, bytes);
-    calm_mutex_unlock(&sink->writing);
-    return rc;
 }
 
 struct calm__journal_file calm__sink_mark(const struct calm__sink *sink)
@@ -257,27 +220,14 @@ static int folder_call(void *arg)
     return calm__own_folder_sync(sink->path);
 }
 
-static int write_rest(struct calm__sink *sink)
-{
-    int rc = calm_mutex_lock(&sink->writing);
-    if (rc < 0)
-        return rc;
-    rc = write_gathered(sink);
-    calm_mutex_unlock(&sink->writing);
-    return rc;
-}
-
 int calm__sink_sync(struct calm__sink *sink)
 {
     if (sink->failed < 0)
         return calm_fail(sink->failed, "'%s' could not be synced", sink->part);
     if (!sink->dirty && sink->named)
         return 0;
-    int rc = write_rest(sink);
-    if (rc < 0)
-        return rc;
     sink->dirty = false; /* before: it may be written to meanwhile */
-    rc = calm_file_sync(sink->file);
+    int rc = calm_file_sync(sink->file);
     if (rc == 0 && !sink->named)
         rc = calm_blocking(folder_call, sink);
     if (rc == 0)
@@ -336,7 +286,6 @@ void calm__sink_close(struct calm__sink *sink)
     if (fd >= 0 && !sink->standard)
         close(fd);
     XXH3_freeState(sink->hash);
-    calm_bytes_clear(&sink->gathered);
     free(sink->path);
     free(sink->part);
     free(sink);

@@ -116,10 +116,16 @@ static void limit_sync(const calm_comparison *comparison,
     const calm_compare_figures *figures, calm_bytes *text)
 {
     double share = 100 * busy(figures);
-    if (share >= 80)
+    if (share >= 80 && figures->others < 0.15 * comparison->processors)
         calm_bytes_printf(text,
             "one processor is busy %.0f %% of the time, others are not used",
             fmin(share, 100));
+    else if (share >= 80)
+        calm_bytes_printf(text,
+            "one processor is busy %.0f %% of the time, and %.1f of %d with "
+            "other programs",
+            fmin(share, 100), fmin(figures->others, comparison->processors),
+            comparison->processors);
     else if (!say_all_busy(comparison, figures, text))
         calm_bytes_printf(text,
             "one task at a time, and %.0f %% of the time it waits",
@@ -132,7 +138,11 @@ static void limit_async(const calm_comparison *comparison,
     char each[16];
     double under = under_way(comparison, figures);
     calm__show_seconds(each, figures->cpu / (double)comparison->tasks);
-    if (busy(figures) >= 0.8 && busy(figures) < 1.2)
+    bool beside = figures->others >= 0.15 * comparison->processors;
+    bool alone = comparison->work != CALM_WORK_MIXED; /* or on a pool, too */
+    if (beside && say_all_busy(comparison, figures, text))
+        return;
+    if (alone && busy(figures) >= 0.8 && busy(figures) < 1.2)
         calm_bytes_printf(text,
             "one thread does it all, and its processor is busy: %s a task",
             each);
@@ -228,14 +238,33 @@ static bool is_cheaper(
     return a->memory < 1.1 * b->memory && a->cpu < 0.8 * b->cpu;
 }
 
-/* Sync costs least to write and to run, so it is taken whenever it is near. */
+/* Nor is another faster, or slower than the fastest and yet before this one:
+ * to be near is not transitive. */
+static bool may_be_chosen(
+    const calm_comparison *comparison, int approach, int best)
+{
+    const calm_compare_figures *own = good(comparison, approach);
+    if (!is_near(comparison, approach, best))
+        return false;
+    for (int i = 0; i < CALM_APPROACHES; i++) {
+        const calm_compare_figures *other = good(comparison, i);
+        if (!other)
+            continue;
+        if (calm_compare_faster(other, own) ||
+            (!is_near(comparison, i, best) && other->wall < own->wall))
+            return false;
+    }
+    return true;
+}
+
+/* Sync costs least to write and to run, so it is taken whenever it may be. */
 static int choose(const calm_comparison *comparison, int best)
 {
     int choice = best;
-    if (is_near(comparison, CALM_SYNC, best))
+    if (may_be_chosen(comparison, CALM_SYNC, best))
         return CALM_SYNC;
     for (int i = 0; i < CALM_APPROACHES; i++)
-        if (is_near(comparison, i, best) &&
+        if (may_be_chosen(comparison, i, best) &&
             is_cheaper(
                 &comparison->approaches[i], &comparison->approaches[choice]))
             choice = i;
@@ -258,35 +287,37 @@ static const char *verb(int approach)
 }
 
 static void say_slower(
-    const calm_comparison *comparison, int best, int choice, calm_bytes *text)
+    const calm_comparison *comparison, int choice, calm_bytes *text)
 {
-    double wall = comparison->approaches[choice].wall;
+    const calm_compare_figures *own = &comparison->approaches[choice];
     bool many = choice == CALM_THREADS || choice == CALM_PROCESSES;
     const char *before = many ? ": they are " : ": it is ";
     for (int i = 0; i < CALM_APPROACHES; i++) {
-        if (!good(comparison, i) || is_near(comparison, i, best))
+        if (!good(comparison, i) || is_near(comparison, i, choice))
             continue;
         calm_bytes_append_text(text, before);
-        say_ratio(text, comparison->approaches[i].wall / wall);
+        say_ratio(text, comparison->approaches[i].wall / own->wall);
         calm_bytes_printf(text, " times as fast as %s", calm_approach_name(i));
         before = ", ";
     }
 }
 
-/* Those that would do as well, and what they cost. */
+/* Those that would do as well, or may, and what they cost. */
 static void say_near(
-    const calm_comparison *comparison, int best, int choice, calm_bytes *text)
+    const calm_comparison *comparison, int choice, calm_bytes *text)
 {
     const calm_compare_figures *own = &comparison->approaches[choice];
     char memory[16], own_memory[16], cpu[16], own_cpu[16];
     for (int i = 0; i < CALM_APPROACHES; i++) {
         const calm_compare_figures *other = &comparison->approaches[i];
-        if (i == choice || !is_near(comparison, i, best))
+        if (i == choice || !is_near(comparison, i, choice))
             continue;
+        bool alike = fabs(other->wall / own->wall - 1) <= 0.1;
         calm_bytes_printf(text,
-            "; %s %s as fast within the noise, with %s and %s of processor "
-            "time to its %s and %s",
-            calm_approach_name(i), verb(i),
+            "; %s %s%s, with %s and %s of processor time to its %s and %s",
+            calm_approach_name(i), alike ? verb(i) : "",
+            alike ? " as fast within the noise"
+                  : "cannot be told apart from that within the noise",
             calm__show_bytes(memory, other->memory),
             calm__show_seconds(cpu, other->cpu),
             calm__show_bytes(own_memory, own->memory),
@@ -324,9 +355,19 @@ static void say_doubts(const calm_comparison *comparison, calm_bytes *text)
                 calm_approach_name(i), verb(i), figures->done,
                 comparison->tasks);
     }
-    double others = 0;
-    for (int i = 0; i < CALM_APPROACHES; i++)
-        others = fmax(others, comparison->approaches[i].others);
+    double others = 0, scatter = 0;
+    for (int i = 0; i < CALM_APPROACHES; i++) {
+        const calm_compare_figures *figures = &comparison->approaches[i];
+        others = fmax(others, figures->others);
+        if (good(comparison, i))
+            scatter = fmax(
+                scatter, (figures->high - figures->low) / 2 / figures->wall);
+    }
+    if (scatter >= 0.25)
+        calm_bytes_printf(text,
+            "; the times scatter by up to %.0f %%: a quieter machine tells "
+            "more",
+            scatter * 100);
     if (others >= 0.25 * comparison->processors)
         calm_bytes_printf(text,
             "; other programs used up to %.1f of %d processors meanwhile",
@@ -351,8 +392,8 @@ int calm_compare_verdict(const calm_comparison *comparison, calm_bytes *text)
     if (choice == CALM_SYNC) {
         say_sync(comparison, text);
     } else {
-        say_slower(comparison, best, choice, text);
-        say_near(comparison, best, choice, text);
+        say_slower(comparison, choice, text);
+        say_near(comparison, choice, text);
     }
     say_doubts(comparison, text);
     return 0;

@@ -391,6 +391,15 @@ static void results_are_appended(void **state)
     assert_true(first.json && calm__cell_number(&first) == 10);
     assert_memory_equal(second.text, "b", 1);
     assert_true(!second.json && isnan(calm__cell_number(&second)));
+    /* As truths and answers are compared. */
+    struct calm__cell yes = {.text = "true", .len = 4, .json = true};
+    struct calm__cell no = {.text = "false", .len = 5, .json = true};
+    struct calm__cell word = {.text = "true", .len = 4};
+    struct calm__cell empty = {.text = NULL}, list = {"[1]", 3, .json = true};
+    assert_true(calm__cell_number(&yes) == 1 && calm__cell_number(&no) == 0);
+    assert_true(isnan(calm__cell_number(&word)));
+    assert_true(isnan(calm__cell_number(&empty)));
+    assert_true(isnan(calm__cell_number(&list)));
     calm_bytes_clear(&text);
     calm__api_close(api);
 }

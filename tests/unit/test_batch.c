@@ -181,6 +181,7 @@ static int notes_go_with_what_is_used_again(void *arg)
     note_all(input.batch, 1);
     struct calm__batch *rest = calm__batch_part(input.batch);
     check(rest && !rest->has_notes && rest->notes && !input.batch->notes);
+    check(!rest->note_text.data && !input.batch->note_text.data);
     calm__batch_free(input.batch);
     input.batch = rest;
     input_close(&input);
