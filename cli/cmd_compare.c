@@ -10,6 +10,7 @@
 #include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 static const char help[] =
@@ -134,6 +135,13 @@ static bool work_option(struct comparing *comparing, const char *name)
     return found;
 }
 
+static bool ends_in_svg(const char *path)
+{
+    size_t len = strlen(path);
+    return strcmp(path, "-") == 0 ||
+           (len > 4 && strcasecmp(path + len - 4, ".svg") == 0);
+}
+
 /* Measuring for a minute and then not to be able to write would be sad. */
 static bool can_write(const char *option, const char *path)
 {
@@ -180,6 +188,10 @@ static int options_read(struct comparing *comparing, int argc, char **argv)
             return EXIT_USAGE;
     if (comparing->json && !can_write("--json", comparing->json))
         return EXIT_USAGE;
+    if (comparing->plot && !ends_in_svg(comparing->plot))
+        return complain("compare: --plot: '%s' does not end in .svg, which is "
+                        "what is drawn",
+            comparing->plot);
     if (comparing->plot && !can_write("--plot", comparing->plot))
         return EXIT_USAGE;
     return -1;

@@ -82,6 +82,25 @@ static void json_cell(calm_json_writer *json, const struct calm__cell *cell)
         calm_json_put_bytes(json, cell->text, cell->len);
 }
 
+/* Whether every reader of JSON gives a number back as it stands: a whole one
+ * of up to 15 digits. */
+static bool is_plain(const struct calm__cell *cell)
+{
+    bool plain = cell->len <= 15;
+    for (size_t i = 0; plain && i < cell->len; i++)
+        plain = cell->text[i] >= '0' && cell->text[i] <= '9';
+    return plain;
+}
+
+/* An id of CSV is a text, by which rows are found again: 1.10 and 1e5 would
+ * come back as others. */
+static void json_id(calm_json_writer *json, const struct place *place)
+{
+    struct calm__cell id = *place->id;
+    id.json &= calm__dataset_is_json(place->batch->dataset) || is_plain(&id);
+    json_cell(json, &id);
+}
+
 static int json_row(
     const struct calm__answer *answer, const struct place *place)
 {
@@ -94,7 +113,7 @@ static int json_row(
     }
     calm_json_put_key(&out.object, answer->id_name);
     if (place->id)
-        json_cell(&out.object, place->id);
+        json_id(&out.object, place);
     else
         calm_json_put_uint(&out.object, place->row->row);
     int rc = predictor_answer(answer, place, &out);
@@ -135,7 +154,7 @@ static int error_row(const struct place *place)
     calm_json_put_uint(&json, row->line);
     calm_json_put_key(&json, "id");
     if (place->id)
-        json_cell(&json, place->id);
+        json_id(&json, place);
     else
         calm_json_put_uint(&json, row->row);
     calm__answer_failure(row, &json);

@@ -403,6 +403,7 @@ static int take_finished(struct calm__outputs *outputs,
         return rc;
     outputs->state->created = true;
     outputs->finished = true;
+    outputs->state->whole = true;
     counts_take(outputs, contents);
     calm__outputs_note(outputs, "finishing: all %llu rows are done",
         (unsigned long long)outputs->state->resumed);

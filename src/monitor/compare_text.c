@@ -47,8 +47,9 @@ static const char *show_number(char buffer[16], double value)
 static int say_work(const calm_comparison *comparison, calm_bytes *text)
 {
     char duration[16];
-    calm_bytes_printf(text, "%s: %zu tasks, ", calm_work_name(comparison->work),
-        comparison->tasks);
+    calm_bytes_printf(text, "%s: %zu task%s, ",
+        calm_work_name(comparison->work), comparison->tasks,
+        comparison->tasks == 1 ? "" : "s");
     switch (comparison->work) {
     case CALM_WORK_IO:
         calm_bytes_printf(text, "each waits %s",
@@ -72,7 +73,8 @@ static int say_work(const calm_comparison *comparison, calm_bytes *text)
             calm_bytes_printf(text, " and sums %llu squares",
                 (unsigned long long)comparison->amount);
     }
-    return calm_bytes_printf(text, "; %d repetitions\n\n", comparison->repeat);
+    return calm_bytes_printf(text, "; %d repetition%s\n\n", comparison->repeat,
+        comparison->repeat == 1 ? "" : "s");
 }
 
 static void say_units(

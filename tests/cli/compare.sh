@@ -122,6 +122,8 @@ check "a value that is missing is refused" exits 2 "$calm" compare --tasks
 check "no tasks are refused" exits 2 "$calm" compare --tasks 0
 check "a file that cannot be written is refused before it measures" \
     exits 2 "$calm" compare io --plot no/such/folder.svg
+check "so is a picture that is none of SVG" \
+    exits 2 "$calm" compare io --plot picture.png
 check "a folder that is not there is an error" \
     exits 1 "$calm" compare files --dir nowhere
 check "and named" grep -q "'nowhere'" err

@@ -102,6 +102,19 @@ json_lines_are_read_and_written() {
 }
 check "JSON Lines are read and written" json_lines_are_read_and_written
 
+# Ids of CSV come back as they stood there.
+ids_stay_what_they_are() {
+    awk -F, -v OFS=, 'BEGIN { split("007 1e5 1.10 12 -0 12345678901234567 x", id, " ") }
+        NR > 1 && NR < 9 { $1 = id[NR - 1]; if (NR > 6) $2 = "bad" }
+        NR < 9 { print }' held.csv >ids.csv
+    exits 3 predict ids.csv -o ids.jsonl &&
+        [ "$(sed 's/,.*//' ids.jsonl | tr -d '\n')" = '{"sample_id":"007"'\
+'{"sample_id":"1e5"{"sample_id":"1.10"{"sample_id":12{"sample_id":"-0"' ] &&
+        grep -q '"id":"12345678901234567"' ids.jsonl.errors.jsonl &&
+        grep -q '"id":"x"' ids.jsonl.errors.jsonl
+}
+check "ids of CSV stay what they are in JSON" ids_stay_what_they_are
+
 nothing_in_is_nothing_out() {
     : >empty.jsonl
     head -1 held.csv >head.csv
@@ -191,7 +204,15 @@ cells_are_json() { # ID TEXT: the id in the input, and as JSON
         grep -q "^{\"sample_id\":$2," cell.jsonl
 }
 check "what JSON knows no number for is a text" cells_are_json nan '"nan"'
-check "a number stays as it was written" cells_are_json -0.50e3 -0.50e3
+check "an id that readers would change is a text" \
+    cells_are_json -0.50e3 '"-0.50e3"'
+check "a whole number is none of these" cells_are_json 123456789012345 123456789012345
+a_number_stays() {
+    sed -n '1p;2s/,[^,]*/,1.10e1/p' held.csv >cell.csv
+    exits 0 predict cell.csv --keep mean_radius -o cell.jsonl --overwrite &&
+        grep -q '"mean_radius":1.10e1' cell.jsonl
+}
+check "a number stays as it was written" a_number_stays
 check "what has a zero in front is a text" cells_are_json 007 '"007"'
 check "a quoted number is a text" cells_are_json '"7"' '"7"'
 

@@ -90,6 +90,7 @@ static void whole_or_not_at_all(const char *from)
             if (access(output, F_OK) < 0)
                 check_equal(calm_predict(&opts, &state), 0);
         }
+        check(state.whole);
         check_equal(state.ok + state.failed, ROWS);
         check_equal(lines_of(errors), state.failed);
         check_equal(lines_of(output), state.ok + 1);
