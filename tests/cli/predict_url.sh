@@ -47,6 +47,28 @@ serve || exit 1
 features=$(head -n 1 held.csv | cut -d, -f2- | sed 's/,label$//')
 check 'samples give what the model gives' all_right
 check 'as arrays of numbers, too' all_right --features "$features"
+# As an embedded model fails it, and its neighbours go on.
+member_twice_fails() {
+    awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) name[i] = $i; next }
+        NR < 4 {
+            printf "{"
+            for (i = 1; i <= NF; i++)
+                printf("%s\"%s\":%s", (i > 1 ? "," : ""), name[i], $i)
+            print (NR == 3 ? ",\"mean_radius\":1}" : "}") }' held.csv >twice.jsonl
+    exits 3 "$calm" predict twice.jsonl --url "$url/predict" --truth label \
+        -o twice.csv --overwrite && [ "$(wc -l <twice.csv)" = 2 ] &&
+        grep -q "'mean_radius' is there twice" twice.csv.errors.jsonl
+}
+check 'a line with a member twice fails alone' member_twice_fails
+truths_of_any_kind() { # TRUTH SUMMARY
+    awk -F, -v OFS=, -v truth="$1" 'NR > 1 { $NF = truth } NR < 5' held.csv \
+        >truths.csv
+    exits 0 "$calm" predict truths.csv --url "$url/predict" --truth label \
+        -o truths.out.csv --overwrite && grep -q "$2" err
+}
+check 'truths of the first batch tell that there are no classes' \
+    truths_of_any_kind 0.5 'RMSE 0'
+check 'or that there are' truths_of_any_kind 1 'accuracy [01]'
 texts_of_nothing() {
     awk -F, -v OFS=, 'BEGIN { split("NA,nan,NULL,-999,,N/A", text, ",") }
         NR > 1 { $2 = text[1 + NR % 6] } { print }' held.csv >nothing.csv
