@@ -84,7 +84,7 @@ printf 'serve_idle\t-\t%s\n' "$(measure "$milliseconds" 256 -c 1 -s one.lua)"
 awk -F, -v rows=200000 'NR == 1 { print; next } { line[NR] = $0 } END {
     for (i = 0; i < rows; i++)
         print line[2 + i % (NR - 1)]
-}' held.csv >rows.csv
+}' held.csv >served.csv
 awk -F, 'NR == 1 { for (i = 1; i <= 31; i++) name[i] = $i; next }
 NR <= 33 {
     row = ""
@@ -100,7 +100,7 @@ serve
 for _ in 1 2 3; do
     ask "$rows_per_second" -c 64 -s same.lua >>wrk.txt
     began=$(date +%s.%N)
-    "$build/cli/calm" predict rows.csv --url "$url" --truth label --quiet \
+    "$build/cli/calm" predict served.csv --url "$url" --truth label --quiet \
         --batch-size 32 --concurrency 32 --overwrite -o answers.csv
     date +%s.%N | awk -v began="$began" '{ print 200000 / ($1 - began) }' \
         >>calm.txt
