@@ -171,8 +171,9 @@ int calm_socket_pair(calm_socket *ret_sockets[2])
         close(fds[1]);
         return calm_fail(-ENOMEM, "no memory for a pair of sockets");
     }
-    strcpy(first->name, "the other of a pair");
-    strcpy(second->name, "the other of a pair");
+    static const char other[] = "the other of a pair";
+    memcpy(first->name, other, sizeof other);
+    memcpy(second->name, other, sizeof other);
     ret_sockets[0] = first;
     ret_sockets[1] = second;
     return 0;

@@ -92,12 +92,17 @@ static bool is_plain(const struct calm__cell *cell)
     return plain;
 }
 
-/* An id of CSV is a text, by which rows are found again: 1.10 and 1e5 would
- * come back as others. */
+struct calm__cell calm__answer_id(
+    const struct calm__dataset *dataset, const struct calm__cell *cell)
+{
+    struct calm__cell id = *cell;
+    id.json &= calm__dataset_is_json(dataset) || is_plain(&id);
+    return id;
+}
+
 static void json_id(calm_json_writer *json, const struct place *place)
 {
-    struct calm__cell id = *place->id;
-    id.json &= calm__dataset_is_json(place->batch->dataset) || is_plain(&id);
+    struct calm__cell id = calm__answer_id(place->batch->dataset, place->id);
     json_cell(json, &id);
 }
 

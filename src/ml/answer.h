@@ -32,6 +32,11 @@ struct calm__answer {
  * columns would have one name. */
 int calm__answer_head(const struct calm__answer *answer, calm_bytes *out);
 
+/* An id as it stands in JSON. One of CSV is a text, by which rows are found
+ * again: 1.10 and 1e5 would come back as others. */
+struct calm__cell calm__answer_id(
+    const struct calm__dataset *dataset, const struct calm__cell *cell);
+
 /* The members attempts, status and cause of a row that failed. */
 void calm__answer_failure(const struct calm__row *row, calm_json_writer *json);
 

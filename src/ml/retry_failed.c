@@ -156,13 +156,12 @@ static int count_rows(void *arg)
 
 static bool is_id(const struct look *look, const struct calm__failed *failed)
 {
-    const struct calm__cell *cell = &look->cell;
+    struct calm__cell cell = calm__answer_id(look->dataset, &look->cell);
     const char *id = look->merge->ids.data + failed->id;
     if (!look->id || !failed->has_id)
         return true;
-    return !cell->absent && cell->json == !failed->id_is_text &&
-           cell->len == failed->id_len &&
-           memcmp(cell->text, id, cell->len) == 0;
+    return !cell.absent && cell.json == !failed->id_is_text &&
+           cell.len == failed->id_len && memcmp(cell.text, id, cell.len) == 0;
 }
 
 /* The block is the one row that FAILED must be. */

@@ -111,9 +111,9 @@ static int request(const struct calm__job *job, calm_http *http)
             .headers = &drill,
             .header_count = job->server > 0},
         &response);
-    calm_http_response_clear(&response);
     if (rc == 0 && response.status >= 300)
-        return calm_fail(CALM_EHTTP, "the server answered %d", response.status);
+        rc = calm_fail(CALM_EHTTP, "the server answered %d", response.status);
+    calm_http_response_clear(&response);
     return rc;
 }
 

@@ -134,6 +134,32 @@ check "nobody at a URL is an error of each approach" \
     --url 'http://user:secret@127.0.0.1:1/x?key=secret'
 check "and told without what may be secret" \
     sh -c "grep -q '127.0.0.1:1/x' err && ! grep -q secret out err"
+refusing_server() {
+    python3 - <<'PYTHON' &
+import http.server, os
+
+class Refusing(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_error(404)
+    def log_message(self, *words):
+        pass
+
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
+with open("port.new", "w") as file:
+    file.write(str(server.server_port))
+os.rename("port.new", "port")
+server.serve_forever()
+PYTHON
+    refusing=$!
+    while [ ! -s port ] && kill -0 "$refusing"; do sleep 0.02; done
+    exits 1 "$calm" compare http --repeat 1 --tasks 2 \
+        --url "http://127.0.0.1:$(cat port)/"
+    refused=$?
+    kill "$refusing"
+    wait "$refusing" 2>/dev/null
+    [ "$refused" -eq 0 ] && grep -q 'the server answered 404' out
+}
+check "an answer that is no good one is an error, too" refusing_server
 check "the help is there" exits 0 "$calm" compare --help
 
 # Asks the server that a comparison has started for what it is, and what it was

@@ -111,7 +111,10 @@ ids_stay_what_they_are() {
         [ "$(sed 's/,.*//' ids.jsonl | tr -d '\n')" = '{"sample_id":"007"'\
 '{"sample_id":"1e5"{"sample_id":"1.10"{"sample_id":12{"sample_id":"-0"' ] &&
         grep -q '"id":"12345678901234567"' ids.jsonl.errors.jsonl &&
-        grep -q '"id":"x"' ids.jsonl.errors.jsonl
+        grep -q '"id":"x"' ids.jsonl.errors.jsonl &&
+        sed 's/,bad,/,12.5,/' ids.csv >mended.csv && touch -r ids.csv mended.csv &&
+        exits 0 predict mended.csv -o ids.jsonl --retry-failed &&
+        [ "$(wc -l <ids.jsonl)" = 7 ] && [ ! -e ids.jsonl.errors.jsonl ]
 }
 check "ids of CSV stay what they are in JSON" ids_stay_what_they_are
 

@@ -200,14 +200,18 @@ stop_servers
 check 'a server that is not there stops the run' exits 4 predict
 check 'and no row has failed' [ ! -e out.csv.errors.jsonl.calm-part ]
 
-# Killed while rows are under way, and started anew on its port.
-outage() { # SECONDS
-    serve --drill delay=5ms || return 1
+# Begins, and returns when rows are under way and the first are written.
+begin() { # OPTION...
     rm -rf out.csv*
-    "$calm" predict rows.csv --url "$url/predict" -o out.csv \
-        --batch-size 4 --concurrency 4 2>err &
+    "$calm" predict rows.csv --url "$url/predict" -o out.csv "$@" 2>err &
     run=$!
     while [ ! -s out.csv.calm-part ] && kill -0 $run; do sleep 0.02; done
+}
+
+# Killed meanwhile, and started anew on its port.
+outage() { # SECONDS
+    serve --drill delay=5ms || return 1
+    begin --batch-size 4 --concurrency 4
     port=$(cat port)
     kill -KILL "$servers"
     wait "$servers" 2>/dev/null
@@ -235,11 +239,7 @@ check 'the rows that failed are tried again' retried
 
 interrupted() { # SIGNAL CODE
     serve --drill delay=20ms || return 1
-    rm -rf out.csv*
-    "$calm" predict rows.csv --url "$url/predict" -o out.csv \
-        --batch-size 20 --concurrency 2 2>err &
-    run=$!
-    while [ ! -s out.csv.calm-part ] && kill -0 $run; do sleep 0.02; done
+    begin --batch-size 20 --concurrency 2
     kill -s "$1" $run
     wait $run
     [ $? = "$2" ] && grep -q 'left and what was not read' err &&
